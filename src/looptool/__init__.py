@@ -1,0 +1,1 @@
+"""LoopTool: train language models to call tools, in a closed loop."""
