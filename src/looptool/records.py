@@ -1,0 +1,382 @@
+"""The nouns of LoopTool: frozen records that the stages take and return.
+
+Behaviour lives in the stages. A record knows how to be read, written and identified, nothing else.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from enum import StrEnum
+from typing import Any, Literal, Self
+
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    JsonValue,
+    SerializationInfo,
+    SerializerFunctionWrapHandler,
+    ValidationInfo,
+    ValidatorFunctionWrapHandler,
+    model_serializer,
+    model_validator,
+)
+
+
+class Record(BaseModel):
+    """Frozen, and strict about its keys."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+def content_hash(value: Any) -> str:
+    """16 hex digits of the SHA-256 of `value` as canonical JSON."""
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:16]
+
+
+class Tool(Record):
+    """An OpenAI function schema, kept losslessly: keys that LoopTool does not know stay.
+
+    In a file that holds many records a tool is written once and referred to by its hash: the
+    store passes a `ToolTable` as pydantic context (see `runs.store`).
+    """
+
+    model_config = ConfigDict(frozen=True, extra="allow")
+
+    name: str = Field(min_length=1)
+    description: str = ""
+    parameters: dict[str, JsonValue] = {"type": "object", "properties": {}}
+
+    def as_function(self) -> dict[str, Any]:
+        """The schema as the OpenAI `function` object, in its original key order."""
+        return self.model_dump(exclude_unset=True)
+
+    def hash(self) -> str:
+        return content_hash(self.as_function())
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _by_reference(
+        cls, value: Any, handler: ValidatorFunctionWrapHandler, info: ValidationInfo
+    ) -> Self:
+        if isinstance(value, str) and isinstance(info.context, ToolTable):
+            return info.context.tools[value]  # type: ignore[return-value]
+        return handler(value)
+
+    @model_serializer(mode="wrap")
+    def _to_reference(
+        self, handler: SerializerFunctionWrapHandler, info: SerializationInfo
+    ) -> Any:
+        if isinstance(info.context, ToolTable):
+            return info.context.refer(self)
+        return handler(self)
+
+
+class ToolTable:
+    """The tools of one file, each once: hash to tool, and which are not yet written."""
+
+    def __init__(self) -> None:
+        self.tools: dict[str, Tool] = {}
+        self.unwritten: list[str] = []
+        self._hashes: dict[int, str] = {}
+
+    def refer(self, tool: Tool) -> str:
+        """The hash of `tool`, which is noted as unwritten when it is new."""
+        known = self._hashes.get(id(tool))
+        if known is not None and self.tools[known] is tool:
+            return known
+        key = tool.hash()
+        if key not in self.tools:
+            self.tools[key] = tool
+            self.unwritten.append(key)
+        if self.tools[key] is tool:
+            self._hashes[id(tool)] = key
+        return key
+
+
+class ToolCall(Record):
+    name: str
+    arguments: dict[str, JsonValue] = {}
+
+
+class Message(Record):
+    """An OpenAI chat message; `name` is the tool's name where `role` is "tool"."""
+
+    role: Literal["system", "user", "assistant", "tool"]
+    content: str = ""
+    tool_calls: tuple[ToolCall, ...] = ()
+    tool_call_id: str | None = None
+    name: str | None = None
+
+
+class Scenario(StrEnum):
+    SINGLE = "single"
+    PARALLEL = "parallel"
+    SEQUENTIAL = "sequential"
+    MULTI_TURN = "multi_turn"
+    MISSING_PARAMETER = "missing_parameter"
+    IRRELEVANT = "irrelevant"
+    CHAT = "chat"
+
+
+class Origin(StrEnum):
+    SEED = "seed"
+    ERROR_SEED = "error_seed"
+    EXPANDED = "expanded"
+    HIGH_PERPLEXITY = "high_perplexity"
+    SEED_NEW = "seed_new"
+
+
+class Verdict(StrEnum):
+    PRED_WRONG = "PRED_WRONG"
+    LABEL_WRONG = "LABEL_WRONG"
+    BOTH_CORRECT = "BOTH_CORRECT"
+    BOTH_WRONG = "BOTH_WRONG"
+    UNDECIDED = "UNDECIDED"
+
+
+class ErrorType(StrEnum):
+    """The kinds of wrong label that are planted as noise, and used to calibrate judges."""
+
+    WRONG_VALUE = "wrong_value"
+    MISSING_ARGUMENT = "missing_argument"
+    EXTRA_ARGUMENT = "extra_argument"
+    WRONG_TOOL = "wrong_tool"
+    WRONG_TYPE = "wrong_type"
+    NEEDLESS_CALL = "needless_call"
+    SHOULD_ASK = "should_ask"
+
+
+class Label(Record):
+    """The right next move at one assistant turn: calls, or no call and what is said instead."""
+
+    calls: tuple[ToolCall, ...] = ()
+    content: str = ""
+
+
+class LabelEdit(Record):
+    """One change of a label: labels are never overwritten without one."""
+
+    old: Label
+    new: Label
+    verdict: Verdict
+    reason: str
+    judge: str
+    round: int
+
+
+class Turn(Record):
+    """One step of a Planner's flow: what is needed, and of which tools."""
+
+    need: Scenario
+    tools: tuple[str, ...] = ()
+    intent: str = ""
+
+
+class Dialogue(Record):
+    """A simulated conversation and the plan that led to it.
+
+    `moves` marks, by message index, the assistant turns that may become labels.
+    """
+
+    tools: tuple[Tool, ...]
+    messages: tuple[Message, ...]
+    plan: tuple[Turn, ...]
+    moves: tuple[tuple[int, Scenario], ...]
+    domain: str = ""
+
+
+class Sample(Record):
+    """One assistant turn to learn: tools, the messages before it, and the label.
+
+    `id` is a hash of what the sample was born with (tools, context, first label), so a corrected
+    sample is the same sample with an edit in its history.
+    """
+
+    id: str
+    tools: tuple[Tool, ...]
+    context: tuple[Message, ...]
+    label: Label
+    scenario: Scenario
+    origin: Origin = Origin.SEED
+    domain: str = ""
+    parents: tuple[str, ...] = ()
+    round: int = 0
+    edits: tuple[LabelEdit, ...] = ()
+
+    @classmethod
+    def create(
+        cls,
+        tools: tuple[Tool, ...],
+        context: tuple[Message, ...],
+        label: Label,
+        scenario: Scenario,
+        **rest: Any,
+    ) -> Sample:
+        """A new sample, with the id that its content gives it."""
+        born = [
+            [tool.as_function() for tool in tools],
+            [message.model_dump(exclude_defaults=True) for message in context],
+            label.model_dump(exclude_defaults=True),
+        ]
+        return cls(
+            id=content_hash(born),
+            tools=tools,
+            context=context,
+            label=label,
+            scenario=scenario,
+            **rest,
+        )
+
+    def corrected(self, edit: LabelEdit) -> Sample:
+        """This sample with the edit's new label, the edit added to its history."""
+        assert edit.old == self.label, "an edit starts from the label that stands"
+        return self.model_copy(update={"label": edit.new, "edits": (*self.edits, edit)})
+
+    def moved(self, origin: Origin, round: int) -> Sample:
+        """This sample as it enters a round's dataset."""
+        return self.model_copy(update={"origin": origin, "round": round})
+
+
+class PlantedError(Record):
+    """What was done to a sample's label on purpose. Only the report and calibration read it."""
+
+    sample_id: str
+    error: ErrorType
+    truth: Label
+
+
+class Seed(Record):
+    """What the seed step makes: samples to train on, held-out ones, and the hidden truth."""
+
+    train: tuple[Sample, ...]
+    held_out: tuple[Sample, ...]
+    planted: tuple[PlantedError, ...] = ()
+    rejected: dict[str, int] = {}
+
+
+class Checkpoint(Record):
+    """The policy at one point: a folder (or model id) that transformers can load.
+
+    `name` is unique in a run ("base", "warm-start", "round-1").
+    """
+
+    name: str
+    path: str
+    base: str
+    adapter: bool = False
+
+
+class Mismatch(StrEnum):
+    """Why a prediction does not match a label."""
+
+    NONE = "none"
+    TRUNCATED = "truncated"
+    BAD_JSON = "bad_json"
+    BAD_CALL = "bad_call"
+    UNCLOSED_THOUGHT = "unclosed_thought"
+    UNEXPECTED_CALL = "unexpected_call"
+    MISSING_CALL = "missing_call"
+    WRONG_NUMBER_OF_CALLS = "wrong_number_of_calls"
+    UNKNOWN_TOOL = "unknown_tool"
+    WRONG_TOOL = "wrong_tool"
+    UNKNOWN_ARGUMENT = "unknown_argument"
+    MISSING_ARGUMENT = "missing_argument"
+    EXTRA_ARGUMENT = "extra_argument"
+    WRONG_TYPE = "wrong_type"
+    WRONG_VALUE = "wrong_value"
+
+
+class Match(Record):
+    """The result of ToolMatch: whether it matched, why not, and where."""
+
+    matched: bool
+    reason: Mismatch = Mismatch.NONE
+    detail: str = ""
+
+
+class ParsedOutput(Record):
+    """A model's output, parsed: thought, text, calls, and the defect that spoils it, if any.
+
+    With a defect `calls` holds what could be read before it; an output with a defect never matches.
+    """
+
+    calls: tuple[ToolCall, ...] = ()
+    content: str = ""
+    thought: str = ""
+    begins_call: bool = False
+    defect: Mismatch = Mismatch.NONE
+    detail: str = ""
+
+    def as_label(self) -> Label:
+        return Label(calls=self.calls, content="" if self.calls else self.content)
+
+
+class ProbeResult(Record):
+    """Greedy decoding of one sample by one checkpoint (GCP)."""
+
+    sample_id: str
+    checkpoint: str
+    output: str
+    parsed: ParsedOutput
+    match: Match
+    perplexity: float
+    num_tokens: int
+
+
+class Vote(Record):
+    """One opinion of one judge, with the order in which it saw the candidates."""
+
+    judge: str
+    verdict: Verdict
+    swapped: bool = False
+    reason: str = ""
+
+
+class Judgement(Record):
+    """What verification found about one failed sample (JGLV)."""
+
+    sample_id: str
+    verdict: Verdict
+    votes: tuple[Vote, ...] = ()
+    error_analysis: str = ""
+    correct_approach: str = ""
+    judge: str = ""
+
+
+class Failure(Record):
+    """A verified failure, ready to be expanded: the sample as it stands, and the wrong move."""
+
+    sample: Sample
+    wrong: Label
+    judgement: Judgement
+
+
+class Expansion(Record):
+    """The new samples that came of one failure, and why others were rejected."""
+
+    parent: str
+    samples: tuple[Sample, ...] = ()
+    rejected: dict[str, int] = {}
+
+
+class Score(Record):
+    """An accuracy with its 95 % bootstrap interval."""
+
+    correct: int
+    total: int
+    accuracy: float
+    low: float
+    high: float
+
+
+class Measurement(Record):
+    """One checkpoint on the held-out samples."""
+
+    checkpoint: str
+    overall: Score
+    by_scenario: dict[str, Score]
+    mismatches: dict[str, int]
+    call_rate: float
