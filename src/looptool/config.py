@@ -1,0 +1,293 @@
+"""The configuration of a run: TOML by hand, resolved JSON by machine; unknown keys are errors."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from looptool.errors import UserError
+from looptool.records import Scenario
+
+Share = Annotated[float, Field(ge=0, le=1)]
+Count = Annotated[int, Field(ge=0)]
+Positive = Annotated[int, Field(ge=1)]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+
+class PolicyConfig(_Section):
+    """The model in training."""
+
+    model: str = "smollm2-135m"
+    """`smollm2-135m` (the embedded one), a Hugging Face id, or a local folder."""
+    format: Literal["hermes", "native"] = "hermes"
+    """How tools, messages and calls become text."""
+    dtype: Literal["bfloat16", "float32"] = "bfloat16"
+    """The type of the computation; the trained weights are kept in fp32."""
+    max_prompt_tokens: Positive = 2048
+    """Longer prompts are left out, and counted."""
+    max_new_tokens: Positive = 256
+    """Where a completion is cut."""
+
+
+class OfflineTeacherConfig(_Section):
+    """The teacher without a model: trees, grammars, value samplers and a rule judge."""
+
+    type: Literal["offline"] = "offline"
+
+
+class LlmTeacherConfig(_Section):
+    """A teacher behind any OpenAI-compatible endpoint. The key is read from the environment."""
+
+    type: Literal["llm"] = "llm"
+    base_url: str
+    """Where the endpoint is, up to and with /v1."""
+    model: str
+    """The model that plays every role."""
+    judges: tuple[str, ...] = ()
+    """Models that judge; empty: `model` alone."""
+    votes: Positive = 1
+    """How often each judge votes in each order."""
+    api_key_env: str = "OPENAI_API_KEY"
+    """The environment variable that holds the key."""
+    concurrency: Positive = 32
+    """How many calls may be in flight."""
+    timeout: float = Field(default=120, gt=0)
+    """Seconds after which a call is tried again."""
+    retries: Count = 6
+    """How often a call that failed for a passing reason is tried again."""
+    max_tokens: Positive = 2048
+    """The longest answer."""
+    temperature: float = Field(default=1.0, ge=0)
+    """For writing; judges use 0 for the first vote."""
+    max_budget: float | None = Field(default=None, gt=0)
+    """Stop cleanly when the money (in the unit of the prices) is spent."""
+    max_budget_tokens: Positive | None = None
+    """Stop cleanly when so many tokens are used."""
+    price_in: float = Field(default=0, ge=0)
+    """Price of a million prompt tokens."""
+    price_out: float = Field(default=0, ge=0)
+    """Price of a million completion tokens."""
+
+
+TeacherConfig = Annotated[OfflineTeacherConfig | LlmTeacherConfig, Field(discriminator="type")]
+
+
+def _default_shares() -> dict[Scenario, float]:
+    return {
+        Scenario.SINGLE: 0.34,
+        Scenario.PARALLEL: 0.18,
+        Scenario.SEQUENTIAL: 0.12,
+        Scenario.MULTI_TURN: 0.12,
+        Scenario.MISSING_PARAMETER: 0.08,
+        Scenario.IRRELEVANT: 0.12,
+        Scenario.CHAT: 0.04,
+    }
+
+
+class SeedConfig(_Section):
+    """The seed step: tools, dialogues, noise, held-out set."""
+
+    tools: Positive = 300
+    """How many tools to write, held-out branches included."""
+    tools_file: str | None = None
+    """A JSON file with a list of your own tools; no others are written then."""
+    samples: Positive = 2000
+    """How many training samples the dialogues are to give."""
+    held_out_samples: Positive = 200
+    """How many samples of branches that training never sees."""
+    held_out_share: Share = 0.15
+    """Share of the branches that are held out."""
+    distractors: tuple[Count, Positive] = (1, 4)
+    """The least and the most tools beside the needed ones."""
+    shares: dict[Scenario, Share] = Field(default_factory=_default_shares)
+    """The share of each scenario among the samples; they sum to 1."""
+    label_noise: Share = 0.0
+    """Share of the training labels that are spoilt on purpose, to be found again."""
+    tool_errors: Share = 0.08
+    """Share of tool answers that are errors."""
+
+    @model_validator(mode="after")
+    def _sums_to_one(self) -> Self:
+        if abs(sum(self.shares.values()) - 1) > 1e-6:
+            raise ValueError(f"shares sum to {sum(self.shares.values()):.3f}; they must sum to 1")
+        if self.distractors[0] > self.distractors[1]:
+            raise ValueError("distractors: the least comes before the most")
+        return self
+
+
+class LoraConfig(_Section):
+    """Low-rank adapters on all linear layers."""
+
+    rank: Positive = 16
+    """Rank of the adapters."""
+    alpha: Positive = 32
+    """Scaling numerator."""
+
+
+class WarmStartConfig(_Section):
+    """Supervised training before the first round, for a model with no tool skill."""
+
+    when_below: Share = 0.2
+    """Skipped when the base model's held-out accuracy is at least this."""
+    samples: Count = 600
+    """How many seed samples it uses."""
+    epochs: Positive = 1
+    """Passes over them."""
+    batch_tokens: Positive = 4096
+    """Tokens in one optimiser step."""
+    learning_rate: float = Field(default=2e-4, gt=0)
+    """Peak learning rate, after a linear warm-up, before a linear decay."""
+    lora: LoraConfig | None = None
+    """Adapters instead of full training."""
+
+
+class TrainConfig(_Section):
+    """GRPO, with ToolMatch as the only reward."""
+
+    steps: Count = 40
+    """Optimiser steps a round; 0 leaves training out."""
+    prompts_per_step: Positive = 8
+    """Prompts (groups) whose completions make one batch."""
+    group_size: Positive = Field(default=16, ge=2)
+    """Completions a prompt (G)."""
+    mini_batches: Positive = 1
+    """Optimiser steps that share one batch of completions."""
+    learning_rate: float = Field(default=1e-5, gt=0)
+    """Constant after warm-up. The paper's 1e-6 is for 8B models."""
+    warmup_steps: Count = 2
+    """Linear warm-up."""
+    clip_low: float = Field(default=0.2, gt=0)
+    """Epsilon below 1 of the importance ratio."""
+    clip_high: float = Field(default=0.28, gt=0)
+    """Epsilon above 1 (DAPO, arXiv 2503.14476)."""
+    temperature: float = Field(default=1.0, gt=0)
+    """Sampling temperature of the rollouts."""
+    max_completion_tokens: Positive = 128
+    """Where a rollout is cut."""
+    max_grad_norm: float = Field(default=1.0, gt=0)
+    """Gradient clipping."""
+    lora: LoraConfig | None = None
+    """Adapters instead of full training."""
+    shared_prefix: bool = True
+    """Forward each prompt once a group; false takes TRL's plain path."""
+    choose_prompts: bool = True
+    """Prefer prompts whose groups are likely to be neither all right nor all wrong."""
+    checkpoint_every: Positive = 20
+    """Optimiser steps between checkpoints."""
+    report_to: Literal["none", "tensorboard", "trackio", "wandb"] = "none"
+    """Tracker, by TRL's own switch."""
+
+
+class ProbeConfig(_Section):
+    """Greedy Capability Probing (GCP)."""
+
+    batch_size: Positive = 32
+    """Rows decoded together."""
+
+
+class VerifyConfig(_Section):
+    """Judgement-Guided Label Verification (JGLV)."""
+
+    enabled: bool = True
+    """False: no label is corrected (the paper's ablation)."""
+    min_sensitivity: Share = 0.5
+    """Below this, on its calibration set, a judge corrects nothing."""
+    min_specificity: Share = 0.8
+    """Likewise for accepting right labels."""
+    max_order_flips: Share = 0.3
+    """Above this share of verdicts that follow the order, a judge corrects nothing."""
+    calibration_samples: Count = 60
+    """Size of the set on which a run measures its judge; 0 trusts it unmeasured."""
+
+
+class ExpandConfig(_Section):
+    """Error-Driven Data Expansion (EDDE)."""
+
+    enabled: bool = True
+    """False: failures are not expanded (ablation)."""
+    samples_per_error: Positive = 3
+    """New samples asked for each verified failure."""
+    max_failures: Positive | None = None
+    """At most so many failures are expanded a round."""
+
+
+class MergeConfig(_Section):
+    """D(j+1) = ES ∪ EE ∪ HPPL ∪ Seed-new."""
+
+    static: bool = False
+    """True: every round trains on the first dataset (the paper's static baseline)."""
+    high_perplexity_share: Share = 0.5
+    """Share of the mastered samples, highest perplexity first, that stay; 0 switches it off."""
+    seed_new_share: Share = 0.25
+    """Share of the seed that is held back and dealt out, equally, over the later rounds."""
+
+
+class Config(_Section):
+    """One run."""
+
+    seed: Count = 0
+    """Of everything random."""
+    rounds: Positive = 3
+    """Turns of the loop."""
+    policy: PolicyConfig = PolicyConfig()
+    teacher: TeacherConfig = OfflineTeacherConfig()
+    data: SeedConfig = SeedConfig()
+    warm_start: WarmStartConfig = WarmStartConfig()
+    train: TrainConfig = TrainConfig()
+    probe: ProbeConfig = ProbeConfig()
+    verify: VerifyConfig = VerifyConfig()
+    expand: ExpandConfig = ExpandConfig()
+    merge: MergeConfig = MergeConfig()
+
+
+def load_config(path: Path, overrides: Sequence[str] = ()) -> Config:
+    """Read a TOML file, apply `section.key=value` overrides, and check everything.
+
+    Raises UserError naming the key and what is wrong with it.
+    """
+    try:
+        raw = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise UserError(f"{path}: no such config; configs/quickstart.toml is one") from None
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise UserError(f"{path}: not readable as TOML: {error}") from None
+    for override in overrides:
+        _apply(raw, override)
+    return check_config(raw, str(path))
+
+
+def check_config(raw: Mapping[str, Any], source: str) -> Config:
+    """The Config that `raw` describes, or a UserError that names its first wrong key."""
+    try:
+        return Config.model_validate(raw)
+    except ValidationError as error:
+        first, *others = error.errors()
+        key = ".".join(str(part) for part in first["loc"] if part not in ("offline", "llm"))
+        message = first["msg"].removeprefix("Value error, ")
+        if first["type"] == "extra_forbidden":
+            message = "unknown key; docs/configuration.md lists the known ones"
+        more = f" (and {len(others)} more)" if others else ""
+        raise UserError(f"{source}: {key or 'config'}: {message}{more}") from None
+
+
+def _apply(raw: dict[str, Any], override: str) -> None:
+    key, equals, text = override.partition("=")
+    if not equals or not key.strip():
+        raise UserError(f"-o {override}: write it as section.key=value")
+    try:
+        value = tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        value = text  # a bare word is a string
+    *sections, last = key.strip().split(".")
+    for section in sections:
+        raw = raw.setdefault(section, {})
+        if not isinstance(raw, dict):
+            raise UserError(f"-o {override}: {section} is a value, not a section")
+    raw[last] = value

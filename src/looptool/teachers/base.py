@@ -1,0 +1,134 @@
+"""What the loop asks of a teacher: small protocols, the same for the offline one and an LLM.
+
+Every method is a coroutine, so that a teacher behind an endpoint can have many under way; the
+offline teacher simply never waits. Determinism: an answer depends on the arguments and on the
+teacher's configuration, never on the order of the calls.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Protocol
+
+from looptool.records import (
+    Failure,
+    Judgement,
+    Label,
+    Message,
+    Record,
+    Sample,
+    Scenario,
+    Tool,
+    ToolCall,
+    Turn,
+)
+
+
+class ToolBrief(Record):
+    """What tool to write: a leaf of the Context Tree and a draw from the Constraint Tree.
+
+    `path` is (domain, group, operation); `constraints` are stated in words for a language model,
+    and `seed` gives the offline teacher the same draw again.
+    """
+
+    path: tuple[str, str, str]
+    constraints: tuple[str, ...] = ()
+    seed: int = 0
+
+
+class DialogueBrief(Record):
+    """What dialogue to simulate: over which tools, and with which needs, turn by turn."""
+
+    id: str
+    tools: tuple[Tool, ...]
+    needs: tuple[Scenario, ...]
+    domain: str
+    seed: int
+
+
+class Scene(Record):
+    """The state of a simulated dialogue, as one of its agents sees it.
+
+    `turn` is the index of the plan's turn that is being played. The User and the offline
+    Assistant may read the plan; a language model as Assistant sees only tools and messages.
+    """
+
+    brief: DialogueBrief
+    plan: tuple[Turn, ...]
+    messages: tuple[Message, ...]
+    turn: int
+
+
+class Variation(StrEnum):
+    """How an expanded sample differs from the failure that it came from (EDDE)."""
+
+    COMPLEXITY = "complexity"
+    PERSONA = "persona"
+    INTERACTION = "interaction"
+    DATA = "data"
+    SIBLING_TOOL = "sibling_tool"
+    TURNS = "turns"
+
+
+class Case(Record):
+    """Two candidate moves in one situation. A judge sees this and nothing else."""
+
+    sample_id: str
+    tools: tuple[Tool, ...]
+    context: tuple[Message, ...]
+    prediction: Label
+    label: Label
+
+
+class ToolWriter(Protocol):
+    async def write_tool(self, brief: ToolBrief) -> Tool | None:
+        """A valid tool for the brief, or None if none came of it."""
+        ...
+
+
+class Simulator(Protocol):
+    """The four agents of a dialogue."""
+
+    async def plan(self, brief: DialogueBrief) -> tuple[Turn, ...]:
+        """The Planner: the flow of turns. Empty if these tools do not allow the needs."""
+        ...
+
+    async def speak(self, scene: Scene) -> str | None:
+        """The User's next message; None when there is nothing left to say."""
+        ...
+
+    async def move(self, scene: Scene) -> Label | None:
+        """The Assistant's next move; None if it is not certain enough to be a label."""
+        ...
+
+    async def answer(self, scene: Scene, call: ToolCall) -> str:
+        """The Tool agent's result for one call, as JSON text; an error has the key "error"."""
+        ...
+
+
+class Judge(Protocol):
+    """`name` stands in every judgement and label edit that it causes."""
+
+    name: str
+
+    async def judge(self, case: Case) -> Judgement:
+        """Which of the two candidates is right (JGLV); UNDECIDED where it cannot tell."""
+        ...
+
+    async def accept(self, sample: Sample) -> str | None:
+        """None if a generated sample is sound, else a short reason for its rejection."""
+        ...
+
+
+class Expander(Protocol):
+    async def vary(
+        self, failure: Failure, variation: Variation, number: int, seed: int
+    ) -> tuple[Sample, ...]:
+        """Up to `number` new samples of the same difficulty, not yet checked (EDDE)."""
+        ...
+
+
+class Teacher(ToolWriter, Simulator, Judge, Expander, Protocol):
+    """All roles together. `concurrency` is how many calls may be under way at once."""
+
+    concurrency: int
