@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -258,13 +258,13 @@ def load_config(path: Path, overrides: Sequence[str] = ()) -> Config:
         raise UserError(f"{path}: no such config; configs/quickstart.toml is one") from None
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise UserError(f"{path}: not readable as TOML: {error}") from None
+    return check_config(raw, str(path), overrides)
+
+
+def check_config(raw: dict[str, Any], source: str, overrides: Sequence[str] = ()) -> Config:
+    """The Config that `raw` with `overrides` describes; UserError names the first wrong key."""
     for override in overrides:
         _apply(raw, override)
-    return check_config(raw, str(path))
-
-
-def check_config(raw: Mapping[str, Any], source: str) -> Config:
-    """The Config that `raw` describes, or a UserError that names its first wrong key."""
     try:
         return Config.model_validate(raw)
     except ValidationError as error:

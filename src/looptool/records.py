@@ -16,7 +16,6 @@ from pydantic import (
     Field,
     JsonValue,
     SerializationInfo,
-    SerializerFunctionWrapHandler,
     ValidationInfo,
     ValidatorFunctionWrapHandler,
     model_serializer,
@@ -50,8 +49,13 @@ class Tool(Record):
     parameters: dict[str, JsonValue] = {"type": "object", "properties": {}}
 
     def as_function(self) -> dict[str, Any]:
-        """The schema as the OpenAI `function` object, in its original key order."""
-        return self.model_dump(exclude_unset=True)
+        """The schema as the OpenAI `function` object: what was given, nothing added."""
+        known = {
+            name: getattr(self, name)
+            for name in type(self).model_fields
+            if name in self.model_fields_set
+        }
+        return known | (self.model_extra or {})
 
     def hash(self) -> str:
         return content_hash(self.as_function())
@@ -65,13 +69,11 @@ class Tool(Record):
             return info.context.tools[value]  # type: ignore[return-value]
         return handler(value)
 
-    @model_serializer(mode="wrap")
-    def _to_reference(
-        self, handler: SerializerFunctionWrapHandler, info: SerializationInfo
-    ) -> Any:
+    @model_serializer(mode="plain")
+    def _to_reference(self, info: SerializationInfo) -> Any:
         if isinstance(info.context, ToolTable):
             return info.context.refer(self)
-        return handler(self)
+        return self.as_function()
 
 
 class ToolTable:
@@ -80,23 +82,25 @@ class ToolTable:
     def __init__(self) -> None:
         self.tools: dict[str, Tool] = {}
         self.unwritten: list[str] = []
-        self._hashes: dict[int, str] = {}
+        # By identity, which is faster than hashing; holding the tool keeps its id from reuse.
+        self._seen: dict[int, tuple[Tool, str]] = {}
 
     def refer(self, tool: Tool) -> str:
         """The hash of `tool`, which is noted as unwritten when it is new."""
-        known = self._hashes.get(id(tool))
-        if known is not None and self.tools[known] is tool:
-            return known
+        known = self._seen.get(id(tool))
+        if known is not None:
+            return known[1]
         key = tool.hash()
         if key not in self.tools:
             self.tools[key] = tool
             self.unwritten.append(key)
-        if self.tools[key] is tool:
-            self._hashes[id(tool)] = key
+        self._seen[id(tool)] = (tool, key)
         return key
 
 
 class ToolCall(Record):
+    """One call of a tool."""
+
     name: str
     arguments: dict[str, JsonValue] = {}
 
@@ -112,6 +116,8 @@ class Message(Record):
 
 
 class Scenario(StrEnum):
+    """What kind of situation a sample is."""
+
     SINGLE = "single"
     PARALLEL = "parallel"
     SEQUENTIAL = "sequential"
@@ -122,6 +128,8 @@ class Scenario(StrEnum):
 
 
 class Origin(StrEnum):
+    """How a sample came into a round's dataset."""
+
     SEED = "seed"
     ERROR_SEED = "error_seed"
     EXPANDED = "expanded"
@@ -130,6 +138,8 @@ class Origin(StrEnum):
 
 
 class Verdict(StrEnum):
+    """The outcomes of a judgement (JGLV); a failed judgement is UNDECIDED, never a zero."""
+
     PRED_WRONG = "PRED_WRONG"
     LABEL_WRONG = "LABEL_WRONG"
     BOTH_CORRECT = "BOTH_CORRECT"
@@ -231,12 +241,12 @@ class Sample(Record):
         )
 
     def corrected(self, edit: LabelEdit) -> Sample:
-        """This sample with the edit's new label, the edit added to its history."""
+        """The sample with the edit's new label, the edit added to its history."""
         assert edit.old == self.label, "an edit starts from the label that stands"
         return self.model_copy(update={"label": edit.new, "edits": (*self.edits, edit)})
 
     def moved(self, origin: Origin, round: int) -> Sample:
-        """This sample as it enters a round's dataset."""
+        """The sample as it enters a round's dataset."""
         return self.model_copy(update={"origin": origin, "round": round})
 
 
@@ -255,6 +265,12 @@ class Seed(Record):
     held_out: tuple[Sample, ...]
     planted: tuple[PlantedError, ...] = ()
     rejected: dict[str, int] = {}
+
+
+class Tally(Record):
+    """How often what happened."""
+
+    counts: dict[str, int] = {}
 
 
 class Checkpoint(Record):
@@ -373,10 +389,15 @@ class Score(Record):
 
 
 class Measurement(Record):
-    """One checkpoint on the held-out samples."""
+    """One checkpoint on the held-out samples.
+
+    `calls` is the accuracy on the samples whose label is a call, `call_rate` the share of outputs
+    that begin a call, `mismatches` counts the reasons of the failures.
+    """
 
     checkpoint: str
     overall: Score
+    calls: Score
     by_scenario: dict[str, Score]
     mismatches: dict[str, int]
     call_rate: float

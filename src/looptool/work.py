@@ -1,24 +1,51 @@
 """How a stage works through many items without knowing where the results are kept.
 
 A run gives its stages a `Work` that appends each result to disk as it comes, shows progress and,
-on resume, asks only for what is owed (`runs.run.Run`). `InMemory` is the one for a script.
+on resume, does only what is owed (`runs.run.Run`). `InMemory` is the one for a script or a test.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Sequence
-from typing import Protocol, TypeVar
+from types import TracebackType
+from typing import Protocol, Self, TypeVar
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 
-class Work(Protocol):
-    """Results come back in the order of `items`, whatever the order in which they were made.
+class Bar(Protocol):
+    """One piece of long work on show; leave it as a context manager."""
 
-    `key` names an item, uniquely within `name`; `result` is the type that results are read back as.
-    """
+    def advance(self, num: int = 1, note: str = "") -> None:
+        """So many more are done; `note` (a figure or two) stands beside the rate."""
+        ...
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None: ...
+
+
+class Progress(Protocol):
+    """Where long work shows how far it is."""
+
+    def task(self, name: str, total: int, done: int = 0) -> Bar:
+        """A bar for `total` items, `done` of which were done before."""
+        ...
+
+    def say(self, line: str) -> None:
+        """One plain line."""
+        ...
+
+
+class Work(Protocol):
+    """Results come back in the order of `items`, whatever the order in which they were made."""
 
     def map(
         self,
@@ -28,22 +55,39 @@ class Work(Protocol):
         *,
         key: Callable[[Item], str],
         result: type[Result],
+        size: Callable[[Item], int] = ...,
         concurrency: int = 1,
     ) -> list[Result]:
-        """Await `fn` on each item, at most `concurrency` at once."""
+        """Await `fn` on each item that has no result yet, at most `concurrency` at once.
+
+        `key` names an item, uniquely within `name`; `result` is the type that results are read
+        back as; `size` is what an item counts for on the bar.
+        """
         ...
 
-    def stream(
+
+class Silent:
+    """Progress that shows nothing."""
+
+    def task(self, name: str, total: int, done: int = 0) -> Self:
+        return self
+
+    def say(self, line: str) -> None:
+        return None
+
+    def advance(self, num: int = 1, note: str = "") -> None:
+        return None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
         self,
-        name: str,
-        items: Sequence[Item],
-        fn: Callable[[Sequence[Item]], Iterable[tuple[str, Result]]],
-        *,
-        key: Callable[[Item], str],
-        result: type[Result],
-    ) -> list[Result]:
-        """Give `fn` all the owed items; it yields (key, result) in any order, as they come."""
-        ...
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        return None
 
 
 class InMemory:
@@ -57,24 +101,13 @@ class InMemory:
         *,
         key: Callable[[Item], str],
         result: type[Result],
+        size: Callable[[Item], int] = lambda item: 1,
         concurrency: int = 1,
     ) -> list[Result]:
         made: dict[str, Result] = {}
         asyncio.run(
             each(items, fn, lambda item, value: made.update({key(item): value}), concurrency)
         )
-        return [made[key(item)] for item in items]
-
-    def stream(
-        self,
-        name: str,
-        items: Sequence[Item],
-        fn: Callable[[Sequence[Item]], Iterable[tuple[str, Result]]],
-        *,
-        key: Callable[[Item], str],
-        result: type[Result],
-    ) -> list[Result]:
-        made = dict(fn(items))
         return [made[key(item)] for item in items]
 
 
@@ -86,11 +119,23 @@ async def each(
 ) -> None:
     """Run `fn` over `items`, `concurrency` at a time; the first error stops all and is raised."""
     pending = iter(items)
+    errors: list[BaseException] = []
 
     async def worker() -> None:
         for item in pending:
-            done(item, await fn(item))
+            if errors:
+                return
+            try:
+                value = await fn(item)
+            except BaseException as error:
+                errors.append(error)
+                raise
+            done(item, value)
 
-    async with asyncio.TaskGroup() as group:
-        for _ in range(concurrency):
-            group.create_task(worker())
+    workers = [asyncio.create_task(worker()) for _ in range(concurrency)]
+    try:
+        await asyncio.gather(*workers)
+    finally:
+        for task in workers:
+            task.cancel()
+        await asyncio.gather(*workers, return_exceptions=True)

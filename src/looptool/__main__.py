@@ -1,0 +1,5 @@
+"""`python -m looptool`."""
+
+from looptool.cli import main
+
+main()

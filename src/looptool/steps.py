@@ -1,0 +1,326 @@
+"""The steps of the loop, bound to a run.
+
+A stage is a function from records to records; here each gets its part of the config, its place in
+the run directory and its line of what it did. Nothing else knows both the stages and the run.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from functools import cache, cached_property, wraps
+from pathlib import Path
+from typing import TYPE_CHECKING, Concatenate, ParamSpec, TypeVar
+
+from looptool.records import (
+    Checkpoint,
+    Expansion,
+    Judgement,
+    Measurement,
+    Origin,
+    PlantedError,
+    ProbeResult,
+    Sample,
+    Seed,
+    Tally,
+)
+from looptool.runs.run import Run
+
+if TYPE_CHECKING:
+    from looptool.models.engine import Engine
+    from looptool.teachers.base import Teacher
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+class Finished(Exception):
+    """Leaves the loop behind the step that the run was opened for."""
+
+
+def _step(fn: Callable[Concatenate[Steps, P], R]) -> Callable[Concatenate[Steps, P], R]:
+    @wraps(fn)
+    def stepped(self: Steps, *args: P.args, **kwargs: P.kwargs) -> R:
+        before = self.run.computed
+        result = fn(self, *args, **kwargs)
+        if fn.__name__ == self.run.until and self.run.computed > before:
+            raise Finished
+        return result
+
+    return stepped
+
+
+class Steps:
+    """What `loop.py` can say."""
+
+    def __init__(self, run: Run) -> None:
+        self.run = run
+        self.config = run.config
+
+    @_step
+    def seed(self) -> Seed:
+        """Tools, dialogues, noise and held-out set. The planted truth stays on disk."""
+
+        @cache
+        def made() -> Seed:
+            from looptool.seed.make import make_seed
+
+            return make_seed(self.config.data, self.config.seed, self.teacher, self.run)
+
+        owed = not self.run.has("seed/rejected")
+        train = self.run.once_all("seed/train", Sample, lambda: made().train)
+        held_out = self.run.once_all("seed/held-out", Sample, lambda: made().held_out)
+        self.run.once_all("seed/planted", PlantedError, lambda: made().planted)
+        rejected = self.run.once("seed/rejected", Tally, lambda: Tally(counts=made().rejected))
+        seed = Seed(train=tuple(train), held_out=tuple(held_out), rejected=rejected.counts)
+        if owed:
+            tools = {tool.hash() for sample in train for tool in sample.tools}
+            self.run.say(
+                f"seed: {len(train)} samples over {len(tools)} tools, {len(held_out)} held out, "
+                f"{sum(rejected.counts.values())} rejected"
+            )
+        return seed
+
+    @_step
+    def warm_start(self, seed: Seed) -> Checkpoint:
+        """The first policy: the base model, taught the format first if it cannot call tools."""
+
+        def start() -> Checkpoint:
+            from looptool.train.warm_start import warm_start
+
+            base = self._base()
+            score = self.measure(base, seed).calls
+            config = self.config.warm_start
+            if score.accuracy >= config.when_below or not config.samples:
+                self.run.say(f"warm start: not needed, base calls are {score.accuracy:.0%} right")
+                return base
+            return warm_start(
+                config,
+                self.config.policy,
+                base,
+                seed.train[: config.samples],
+                self.run.paths.folder("warm-start"),
+                self.config.seed,
+                self.run.progress,
+            )
+
+        policy = self._checkpoint("warm-start/policy", start, "round-1/train/policy")
+        self.measure(policy, seed)
+        return policy
+
+    def first_dataset(self, seed: Seed) -> list[Sample]:
+        """The seed, less the share that later rounds are dealt."""
+        from looptool.merge import first_share
+
+        return first_share(seed.train, self.config.merge)
+
+    @_step
+    def train(
+        self,
+        round: int,
+        policy: Checkpoint,
+        dataset: Sequence[Sample],
+        probes: Sequence[ProbeResult],
+    ) -> Checkpoint:
+        """GRPO from `policy` on; what the last probe knew helps to choose the prompts."""
+        from looptool.train.stats import TrainStats
+
+        name = f"round-{round}/train"
+
+        def trained() -> Checkpoint:
+            from looptool.train.grpo import train
+
+            new, stats = train(
+                self.config.train,
+                self.config.policy,
+                policy,
+                dataset,
+                {probe.sample_id: probe for probe in probes},
+                self.run.paths.folder(f"round-{round}"),
+                f"round-{round}",
+                self.config.seed + round,
+                self.run.progress,
+            )
+            self.run.forget(f"{name}/stats")
+            self.run.once(f"{name}/stats", TrainStats, lambda: stats)
+            self.run.say(f"train: {stats.summary()}")
+            return new
+
+        return self._checkpoint(f"{name}/policy", trained, f"round-{round + 1}/train/policy")
+
+    @_step
+    def probe(self, round: int, policy: Checkpoint, dataset: Sequence[Sample]) -> list[ProbeResult]:
+        """GCP: greedy output and perplexity of every sample."""
+        from looptool.probe.gcp import probe
+
+        def probed() -> list[ProbeResult]:
+            results = probe(
+                self.config,
+                policy.name,
+                lambda: self._engine(policy),
+                dataset,
+                self.run,
+                f"round-{round}/probe",
+            )
+            mastered = sum(result.match.matched for result in results)
+            self.run.say(
+                f"probe: {mastered} mastered, {len(results) - mastered} failed of {len(results)}"
+            )
+            return results
+
+        return self.run.once_all(f"round-{round}/probes", ProbeResult, probed)
+
+    @_step
+    def verify(
+        self, round: int, dataset: Sequence[Sample], probes: Sequence[ProbeResult]
+    ) -> list[Judgement]:
+        """JGLV: prediction against label, by a judge that was measured first."""
+        from looptool.verify.jglv import pick_verify
+
+        verify = pick_verify(self.config.verify)
+
+        def verified() -> list[Judgement]:
+            name = f"round-{round}/verify"
+            judgements = verify(self._judge(), dataset, probes, self.run, name)
+            verdicts = Counter(judgement.verdict.value for judgement in judgements)
+            told = ", ".join(f"{count} {verdict}" for verdict, count in verdicts.most_common())
+            self.run.say(f"verify: {len(judgements)} failures judged: {told or 'none'}")
+            return judgements
+
+        return self.run.once_all(f"round-{round}/judgements", Judgement, verified)
+
+    @_step
+    def expand(
+        self,
+        round: int,
+        dataset: Sequence[Sample],
+        probes: Sequence[ProbeResult],
+        judgements: Sequence[Judgement],
+    ) -> list[Expansion]:
+        """EDDE: new samples from each verified failure."""
+        from looptool.expand.edde import pick_expand
+
+        expand = pick_expand(self.config.expand)
+
+        def expanded() -> list[Expansion]:
+            expansions = expand(
+                self.teacher,
+                dataset,
+                probes,
+                judgements,
+                round,
+                self.config.seed,
+                self.run,
+                f"round-{round}/expand",
+            )
+            kept = sum(len(expansion.samples) for expansion in expansions)
+            lost = sum(sum(expansion.rejected.values()) for expansion in expansions)
+            self.run.say(
+                f"expand: {kept} new samples from {len(expansions)} failures, {lost} rejected"
+            )
+            return expansions
+
+        return self.run.once_all(f"round-{round}/expansions", Expansion, expanded)
+
+    @_step
+    def merge(
+        self,
+        round: int,
+        seed: Seed,
+        dataset: Sequence[Sample],
+        probes: Sequence[ProbeResult],
+        judgements: Sequence[Judgement],
+        expansions: Sequence[Expansion],
+    ) -> list[Sample]:
+        """The next round's dataset: ES ∪ EE ∪ HPPL ∪ Seed-new."""
+        from looptool.merge import pick_merge, seed_share
+
+        merge = pick_merge(self.config.merge)
+
+        def merged() -> list[Sample]:
+            fresh = seed_share(seed.train, self.config.merge, round, self.config.rounds)
+            samples = merge(dataset, probes, judgements, expansions, fresh, round)
+            origins = Counter(sample.origin for sample in samples)
+            corrected = sum(sample.edits[-1].round == round for sample in samples if sample.edits)
+            told = ", ".join(f"{origins[o]} {o.value}" for o in Origin if origins[o])
+            self.run.say(f"merge: {len(samples)} samples ({told}), {corrected} labels corrected")
+            return samples
+
+        return self.run.once_all(f"round-{round}/dataset", Sample, merged)
+
+    @_step
+    def measure(self, policy: Checkpoint, seed: Seed) -> Measurement:
+        """Accuracy on the held-out samples, whose tools training never saw."""
+        from looptool.evaluate.holdout import measure
+        from looptool.probe.gcp import probe
+
+        def measured() -> Measurement:
+            probes = self.run.once_all(
+                f"measure/{policy.name}-outputs",
+                ProbeResult,
+                lambda: probe(
+                    self.config,
+                    policy.name,
+                    lambda: self._engine(policy),
+                    seed.held_out,
+                    self.run,
+                    f"measure/{policy.name}",
+                ),
+            )
+            return measure(policy.name, seed.held_out, probes)
+
+        known = self.run.has(f"measure/{policy.name}")
+        result = self.run.once(f"measure/{policy.name}", Measurement, measured)
+        if not known:
+            score = result.overall
+            self.run.say(
+                f"measure: {policy.name} {score.accuracy:.1%} of {score.total} held-out samples "
+                f"[{score.low:.1%}, {score.high:.1%}]"
+            )
+        return result
+
+    @_step
+    def report(self) -> Path:
+        """One self-contained HTML page."""
+        from looptool.report.page import write_report
+
+        write_report(self.run.paths)
+        return self.run.paths.report
+
+    @cached_property
+    def teacher(self) -> Teacher:
+        from looptool.teachers import load_teacher
+
+        return load_teacher(self.config, self.run.paths)
+
+    def _base(self) -> Checkpoint:
+        from looptool.models.load import base_checkpoint
+
+        return self.run.once(
+            "base",
+            Checkpoint,
+            lambda: base_checkpoint(self.config.policy, self.run.paths.folder("base")),
+        )
+
+    def _checkpoint(self, name: str, make: Callable[[], Checkpoint], until: str) -> Checkpoint:
+        """The checkpoint that `make` trains; trained again if its files are gone.
+
+        They are needed until the value `until` exists.
+        """
+        policy = self.run.once(name, Checkpoint, make)
+        if not Path(policy.path).exists() and not self.run.has(until):
+            self.run.say(f"{policy.path} is missing: making it again")
+            self.run.forget(name)
+            policy = self.run.once(name, Checkpoint, make)
+        return policy
+
+    def _engine(self, policy: Checkpoint) -> Engine:
+        """The engine of one checkpoint; that of the one before is let go."""
+        from looptool.models.engine import load_engine
+
+        loaded: tuple[str, Engine] | None = self.__dict__.get("_loaded")
+        if loaded is None or loaded[0] != policy.name:
+            self.__dict__["_loaded"] = None
+            loaded = (policy.name, load_engine(self.config.policy, policy))
+            self.__dict__["_loaded"] = loaded
+        return loaded[1]
