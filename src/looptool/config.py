@@ -28,8 +28,8 @@ class PolicyConfig(_Section):
     """`smollm2-135m` (the embedded one), a Hugging Face id, or a local folder."""
     format: Literal["hermes", "native"] = "hermes"
     """How tools, messages and calls become text."""
-    dtype: Literal["bfloat16", "float32"] = "bfloat16"
-    """The type of the computation; the trained weights are kept in fp32."""
+    dtype: Literal["auto", "bfloat16", "float32"] = "auto"
+    """The type of the computation; `auto` measures which is faster. Weights are kept in fp32."""
     max_prompt_tokens: Positive = 2048
     """Longer prompts are left out, and counted."""
     max_new_tokens: Positive = 256
@@ -104,7 +104,7 @@ class SeedConfig(_Section):
     """How many samples of branches that training never sees."""
     held_out_share: Share = 0.15
     """Share of the branches that are held out."""
-    distractors: tuple[Count, Positive] = (1, 4)
+    distractors: tuple[Count, Positive] = (0, 4)
     """The least and the most tools beside the needed ones."""
     shares: dict[Scenario, Share] = Field(default_factory=_default_shares)
     """The share of each scenario among the samples; they sum to 1."""

@@ -115,9 +115,7 @@ class Operation(_Entry):
             if len(slots) != len(set(slots)):
                 raise ValueError(f"{text!r} has a slot twice")
         for name, param in self.params.items():
-            if param.optional and not any(
-                f"{{{name}}}" in t for t in (*self.asks, *self.says)
-            ):
+            if param.optional and not any(f"{{{name}}}" in t for t in (*self.asks, *self.says)):
                 raise ValueError(f"no ask or say speaks of the optional {name!r}")
         return self
 

@@ -37,13 +37,19 @@ class ToolBrief(Record):
 
 
 class DialogueBrief(Record):
-    """What dialogue to simulate: over which tools, and with which needs, turn by turn."""
+    """What dialogue to simulate: over which tools, and with which needs, turn by turn.
+
+    `absent` are tools that are not at hand: an irrelevant request asks for what one of them would
+    do. With `tool_error` one of the tools' answers is to be an error.
+    """
 
     id: str
     tools: tuple[Tool, ...]
     needs: tuple[Scenario, ...]
     domain: str
     seed: int
+    absent: tuple[Tool, ...] = ()
+    tool_error: bool = False
 
 
 class Scene(Record):

@@ -1,0 +1,141 @@
+"""The seed step: tools, dialogues over them, checks, held-out set, noise."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+
+from looptool.config import SeedConfig
+from looptool.errors import UserError
+from looptool.records import Record, Sample, Seed
+from looptool.seed.briefs import Quota, make_briefs
+from looptool.seed.checks import Fault, fault_of
+from looptool.seed.dialogues import samples_of, simulate
+from looptool.seed.dice import stable
+from looptool.seed.noise import spoil
+from looptool.seed.tools import Written, read_tools, write_tools
+from looptool.seed.toolsets import Shelf
+from looptool.teachers.base import DialogueBrief, Teacher
+from looptool.work import Work
+
+MAX_BATCHES = 8
+
+
+class Harvest(Record):
+    """The sound samples of one dialogue, and why others of it were rejected."""
+
+    samples: tuple[Sample, ...] = ()
+    rejected: dict[str, int] = {}
+
+
+def make_seed(config: SeedConfig, seed: int, teacher: Teacher, work: Work) -> Seed:
+    """Training and held-out samples at the configured shares, checked by rules and the teacher.
+
+    The two sides use tools of different branches of the Context Tree; with `tools_file` both use
+    your tools, and differ in their requests. No training sample repeats a held-out request.
+    Raises UserError if the tools cannot give the samples wanted.
+    """
+    if config.tools_file:
+        train_tools = held_tools = read_tools(Path(config.tools_file))
+        rejected: Counter[str] = Counter()
+    else:
+        train_tools, held_tools, rejected = write_tools(
+            config, seed, teacher, work, teacher.concurrency
+        )
+    taken: set[str] = set()
+    held_out = _gather(config, seed, teacher, work, held_tools, "held-out", taken, rejected)
+    train = _gather(config, seed, teacher, work, train_tools, "train", taken, rejected)
+    noisy, planted = spoil(train, config.label_noise, seed)
+    return Seed(
+        train=tuple(noisy),
+        held_out=tuple(held_out),
+        planted=tuple(planted),
+        rejected=dict(sorted(rejected.items())),
+    )
+
+
+def _gather(
+    config: SeedConfig,
+    seed: int,
+    teacher: Teacher,
+    work: Work,
+    tools: list[Written],
+    side: str,
+    taken: set[str],
+    rejected: Counter[str],
+) -> list[Sample]:
+    """Simulate batch after batch until the quota is met; `taken` are the requests so far."""
+    total = config.samples if side == "train" else config.held_out_samples
+    quota, shelf = Quota(total, config.shares), Shelf(tuple(tools))
+    samples: list[Sample] = []
+    fresh: set[str] = set()
+
+    async def harvest(brief: DialogueBrief) -> Harvest:
+        return await harvest_of(brief, teacher)
+
+    for batch in range(MAX_BATCHES):
+        briefs = make_briefs(config, quota, shelf, seed, side, batch) if tools else []
+        if not briefs:
+            break
+        for crop in work.map(
+            f"seed-{side}-{batch}",
+            briefs,
+            harvest,
+            key=lambda brief: brief.id,
+            result=Harvest,
+            concurrency=teacher.concurrency,
+        ):
+            rejected.update(crop.rejected)
+            samples.extend(_new(crop.samples, quota, taken, fresh, rejected))
+    if len(samples) < total:
+        missing = {s.value: quota.owed(s) for s in quota.wanted if quota.owed(s) > 0}
+        raise UserError(
+            f"data: the tools gave {len(samples)} of {total} {side} samples (missing: {missing}); "
+            "ask for fewer, write more tools, or change data.shares"
+        )
+    taken |= fresh
+    return sorted(samples, key=lambda sample: stable(seed, sample.id))
+
+
+def _new(
+    samples: tuple[Sample, ...],
+    quota: Quota,
+    taken: set[str],
+    fresh: set[str],
+    rejected: Counter[str],
+) -> list[Sample]:
+    kept = []
+    for sample in samples:
+        key = request_key(sample)
+        if key in taken:
+            rejected[Fault.HELD_OUT] += 1
+        elif key in fresh:
+            rejected[Fault.DUPLICATE] += 1
+        elif quota.take(sample):
+            fresh.add(key)
+            kept.append(sample)
+    return kept
+
+
+def request_key(sample: Sample) -> str:
+    """What makes a request the same: the words of the conversation, whatever the tools."""
+    return "\n".join(f"{m.role}:{m.content.strip().lower()}" for m in sample.context)
+
+
+async def harvest_of(brief: DialogueBrief, teacher: Teacher) -> Harvest:
+    """Simulate one brief; check each of its samples by the rules, then by the teacher's judge."""
+    dialogue = await simulate(brief, teacher)
+    if dialogue is None:
+        return Harvest(rejected={Fault.NO_DIALOGUE: 1})
+    rejected: Counter[str] = Counter()
+    sound = []
+    for sample in samples_of(dialogue):
+        reason: str | None = fault_of(sample)
+        if reason is None:
+            verdict = await teacher.accept(sample)
+            reason = verdict and f"judge: {verdict}"
+        if reason:
+            rejected[str(reason)] += 1
+        else:
+            sound.append(sample)
+    return Harvest(samples=tuple(sound), rejected=dict(rejected))

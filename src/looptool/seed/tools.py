@@ -1,0 +1,127 @@
+"""The tools of a run: written by the teacher from both trees, or read from the user's file."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from looptool.config import SeedConfig
+from looptool.errors import UserError
+from looptool.records import Record, Tool
+from looptool.seed.checks import Fault, same_tool
+from looptool.seed.constraint_tree import draw_constraints, snake_case
+from looptool.seed.context_tree import Leaf, held_out_branches, leaves, spread
+from looptool.seed.dice import stable
+from looptool.teachers.base import ToolBrief, ToolWriter
+from looptool.toolmatch import check_tools
+from looptool.work import Work
+
+Path3 = tuple[str, str, str]
+
+
+class Written(Record):
+    """A tool and its place in the Context Tree: domain, group, operation."""
+
+    tool: Tool
+    path: Path3
+
+
+class _Attempt(Record):
+    tool: Tool | None
+
+
+def write_tools(
+    config: SeedConfig, seed: int, teacher: ToolWriter, work: Work, concurrency: int
+) -> tuple[list[Written], list[Written], Counter[str]]:
+    """Tools to train on, held-out tools from other branches, and what was rejected."""
+    held = held_out_branches(config.held_out_share, seed)
+    sides: tuple[list[Leaf], list[Leaf]] = ([], [])
+    for leaf in leaves():
+        sides[(leaf.domain, leaf.group) in held].append(leaf)
+    num_held = min(config.tools - 1, max(1, round(config.tools * config.held_out_share)))
+    num_held = num_held if sides[1] and config.tools > 1 else 0
+    briefs = [
+        ToolBrief(path=leaf.path, seed=stable(seed, *leaf.path, use) >> 16,
+                  constraints=draw_constraints(stable(seed, *leaf.path, use) >> 16).words())
+        for side, number in zip(sides, (config.tools - num_held, num_held), strict=True)
+        for leaf, use in spread(side, number, seed)
+    ]  # fmt: skip
+
+    async def write(brief: ToolBrief) -> _Attempt:
+        return _Attempt(tool=await teacher.write_tool(brief))
+
+    attempts = work.map(
+        "seed-tools",
+        briefs,
+        write,
+        key=lambda brief: f"{'/'.join(brief.path)}:{brief.seed:x}",
+        result=_Attempt,
+        concurrency=concurrency,
+    )
+    return _distinct(briefs, attempts, held)
+
+
+def _distinct(
+    briefs: list[ToolBrief], attempts: list[_Attempt], held: frozenset[tuple[str, str]]
+) -> tuple[list[Written], list[Written], Counter[str]]:
+    """Sort onto the two sides; a near-duplicate of an earlier tool is rejected."""
+    rejected: Counter[str] = Counter()
+    sides: tuple[list[Written], list[Written]] = ([], [])
+    by_name: dict[str, list[Written]] = {}
+    for brief, attempt in sorted(
+        zip(briefs, attempts, strict=True), key=lambda pair: pair[0].path[:2] not in held
+    ):
+        if attempt.tool is None:
+            rejected[Fault.NO_TOOL] += 1
+            continue
+        keys = {f"n:{snake_case(attempt.tool.name)}", f"d:{attempt.tool.description}"}
+        rivals = [one for key in keys for one in by_name.get(key, [])]
+        if any(same_tool(attempt.tool, one.tool) for one in rivals):
+            rejected[Fault.DUPLICATE_TOOL] += 1
+            continue
+        written = Written(tool=attempt.tool, path=brief.path)
+        for key in keys:
+            by_name.setdefault(key, []).append(written)
+        sides[brief.path[:2] in held].append(written)
+    return sides[0], sides[1], rejected
+
+
+def read_tools(path: Path) -> list[Written]:
+    """The user's tools: a JSON list of function schemas, bare or as `{"type": "function"}`.
+
+    Raises UserError naming the file and the tool that is wrong.
+    """
+    try:
+        raw = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise UserError(
+            f"{path}: no such file; data.tools_file names a JSON list of tools"
+        ) from None
+    except (OSError, ValueError) as error:
+        raise UserError(f"{path}: not readable as JSON: {error}") from None
+    if isinstance(raw, dict):
+        raw = raw.get("tools", raw.get("functions"))
+    if not isinstance(raw, list) or not raw:
+        raise UserError(f"{path}: holds no list of tools")
+    tools = [_read_tool(path, n, each) for n, each in enumerate(raw, 1)]
+    check_tools(tools)
+    return [Written(tool=tool, path=("own", _family(tool), tool.name)) for tool in tools]
+
+
+def _read_tool(path: Path, number: int, raw: Any) -> Tool:
+    if isinstance(raw, dict) and isinstance(raw.get("function"), dict):
+        raw = raw["function"]
+    try:
+        return Tool.model_validate(raw)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"])) or "it"
+        raise UserError(f"{path}: tool {number}: {where}: {first['msg']}") from None
+
+
+def _family(tool: Tool) -> str:
+    return snake_case(tool.name.split(".")[0]) if "." in tool.name else "own"

@@ -1,0 +1,219 @@
+"""Which semantic kind a JSON Schema property is, judged by all that it says of itself."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from looptool.records import Tool
+from looptool.seed.constraint_tree import snake_case
+from looptool.seed.pools import pools
+from looptool.seed.vocabulary import Param
+from looptool.teachers.offline.sense import is_point, words_of
+
+_PATH = Path(__file__).parent / "texts.toml"
+_UNITS = ("seconds", "minutes", "hours", "days", "weeks", "months", "years")
+_EXAMPLE = re.compile(
+    r"(?:e\.g\.,?|for example,?|such as|like|i\.e\.,?|example:)\s+(.{1,120})", re.I
+)
+_FORMATS = {"date": "date", "date-time": "datetime", "time": "time", "email": "email",
+            "uri": "url", "url": "url"}  # fmt: skip
+# The first pattern that is found in the snake_case name decides; words are whole.
+_BY_NAME: tuple[tuple[str, str], ...] = (
+    (r"e?mail(_address)?$|^recipient_email", "email"),
+    (r"phone|mobile_number|telephone", "phone"),
+    (r"\burl\b|_url|^link|website|webhook", "url"),
+    (r"datetime|timestamp|date_time", "datetime"),
+    (r"(^|_)(date|day|birthday|dob|deadline)$|^date_|_on$", "date"),
+    (r"(^|_)time$|^time_of|_at$", "time"),
+    (r"weekday|day_of_week", "weekday"),
+    (r"^(address|street)|_address$", "address"),
+    (r"(^|_)country($|_name)", "country"),
+    (r"^(location|city|town|destination|origin|from_city|to_city)|_(city|location|town)$", "city"),
+    (r"currency", "currency"),
+    (r"language|(^|_)lang$|locale", "language"),
+    (r"colou?r", "color"),
+    (r"landmark|venue|place|attraction", "place"),
+    (r"company|employer|organi[sz]ation|manufacturer|vendor", "company"),
+    (r"(customer|user|passenger|guest|patient|employee|contact|recipient|person|client|owner|"
+     r"driver|student|teacher|doctor|author|assignee|first_and_last|full)_?name$|^(assignee|author|"
+     r"recipient|attendee|guest|patient|employee|organizer|sender)$", "person"),
+    (r"(^|_)(id|uuid|sku|isbn)$|_(number|no|code|ref|reference)$|^(id|code)$", "id"),
+)  # fmt: skip
+
+
+def infer_param(
+    name: str, schema: Mapping[str, Any], tool: Tool, is_pair: bool = False
+) -> Param | None:
+    """What a property means; None if it cannot be said in words (objects of unknown shape)."""
+    about = (str(schema.get("description") or words_of(name)),)
+    if is_pair or is_point(schema):
+        return _param(kind="coordinates", about=about)
+    if schema.get("enum") or "const" in schema:
+        return _enum(schema, about)
+    match schema.get("type", "string"):
+        case "boolean" | "bool":
+            return _bool(name, about)
+        case "integer" | "number" | "float" | "int":
+            return _numeric(name, schema, about, tool)
+        case "array":
+            return _array(name, schema, about, tool)
+        case "string":
+            return _string(name, schema, about, tool)
+    return None
+
+
+def _param(**fields: Any) -> Param:
+    blank: dict[str, Any] = {
+        "names": (), "optional": False, "default": None, "min": None, "max": None, "step": None,
+        "unit": None, "values": {}, "yes": (), "no": (), "noun": None, "of": None, "within": None,
+    }  # fmt: skip
+    return Param.model_construct(**{**blank, **fields})
+
+
+def _enum(schema: Mapping[str, Any], about: tuple[str, ...]) -> Param | None:
+    allowed = [value for value in schema.get("enum", [schema.get("const")]) if value is not None]
+    values = {str(value): (_spoken(str(value)),) for value in allowed
+              if not isinstance(value, dict | list)}  # fmt: skip
+    return _param(kind="enum", about=about, values=values) if values else None
+
+
+def _spoken(value: str) -> str:
+    words = re.sub(r"[_-]+", " ", value) if re.fullmatch(r"[A-Za-z_-]+", value) else value
+    return words.lower() if words.isupper() and len(words) > 4 else words
+
+
+def _bool(name: str, about: tuple[str, ...]) -> Param:
+    words = words_of(name)
+    first, _, rest = words.partition(" ")
+    if first in ("include", "show", "return", "with", "use", "enable", "allow", "add") and rest:
+        verb = {"with": "with", "show": "showing", "return": "returning"}.get(first)
+        verb = verb or (first[:-1] if first.endswith("e") else first) + "ing"
+        yes = (f"{verb} {rest}",)
+        no = (f"without {rest}" if first == "with" else f"not {verb} {rest}",)
+    elif first in ("is", "has", "are", "only"):
+        yes, no = (f"with {rest or words} set to true",), (f"with {rest or words} set to false",)
+    else:
+        yes, no = (
+            (f"with {words} turned on", f"with {words} enabled"),
+            (f"with {words} turned off",),
+        )
+    return _param(kind="bool", about=about, yes=yes, no=no)
+
+
+def _array(
+    name: str, schema: Mapping[str, Any], about: tuple[str, ...], tool: Tool
+) -> Param | None:
+    items = schema.get("items")
+    if not isinstance(items, dict):
+        items = {"type": "string"}
+    merged = {"description": schema.get("description", ""), **items}
+    singular = name[:-1] if name.endswith("s") and not name.endswith("ss") else name
+    item = infer_param(singular, merged, tool)
+    if item is None or item.kind in ("list", "bool", "coordinates"):
+        return None
+    return item.model_copy(update={"kind": "list", "of": item.kind, "about": about})
+
+
+def _numeric(name: str, schema: Mapping[str, Any], about: tuple[str, ...], tool: Tool) -> Param:
+    text, tokens = f"{name} {about[0]}".lower(), set(name.split("_"))
+    whole = schema.get("type") in ("integer", "int")
+    low, high = _bounds(name, schema, whole)
+    if tokens & {"year"} and not tokens & {"years"} and "duration" not in text:
+        return _param(kind="year", about=about, min=max(low, 1990), max=2025)
+    if tokens & {"month"} and whole:
+        return _param(kind="month", about=about)
+    if name.endswith(("_id", "_number")) and whole and "number of" not in text:
+        return _param(kind="id", about=about, noun=_noun(name, tool))
+    unit = next((u for u in _UNITS if u in tokens or re.search(rf"\bin {u}\b|\b{u}\)", text)), None)
+    if unit and (tokens & {"duration", "length", "time", "term", "period", "timeout", unit}):
+        return _param(kind="duration", about=about, unit=unit, min=1, max=min(high, 48))
+    if re.search(r"percent|%", text) and not re.search(r"0 (to|and) 1\b", text):
+        return _param(kind="percent", about=about, min=0, max=min(100, high))
+    if re.search(r"\busd\b|dollars|\$", text):
+        return _param(kind="money", about=about, min=max(1, low), max=high)
+    return _param(kind="integer" if whole else "number", about=about, min=low, max=high)
+
+
+def _bounds(name: str, schema: Mapping[str, Any], whole: bool) -> tuple[float, float]:
+    guess = (1, 100)
+    for pattern, bounds in (
+        (r"limit|count|quantity|num_|guests|people|adults|page|nights|days|players|top_|max_results", (1, 12)),
+        (r"(^|_)age$", (18, 80)), (r"price|cost|budget|amount|salary|income|loan|principal", (10, 5000)),
+        (r"rate|probability|ratio", (1, 12)), (r"rating|stars|score", (1, 5)), (r"temperature", (5, 40)),
+    ):  # fmt: skip
+        if re.search(pattern, name):
+            guess = bounds
+            break
+    low, high = schema.get("minimum"), schema.get("maximum")
+    low = guess[0] if not isinstance(low, int | float) else low
+    high = max(low + 9, guess[1]) if not isinstance(high, int | float) else high
+    exclusive = schema.get("exclusiveMinimum")
+    if isinstance(exclusive, int | float):
+        low = max(low, exclusive + (1 if whole else 0.5))
+    return low, min(high, low + 100_000)
+
+
+def _string(name: str, schema: Mapping[str, Any], about: tuple[str, ...], tool: Tool) -> Param:
+    kind = _FORMATS.get(str(schema.get("format", "")))
+    text = about[0].lower()
+    if kind is None and re.search(r"city and state|city, state|city, st\b", text):
+        cities = {f"{city}, {state}": (f"{city}, {state}",) for city, state in pools().us_cities}
+        return _param(kind="text", about=about, values=cities)
+    if kind is None and name in ("unit", "units") and "celsius" in text:
+        return _param(kind="enum", about=about,
+                      values={"celsius": ("Celsius",), "fahrenheit": ("Fahrenheit",)})  # fmt: skip
+    kind = kind or next((k for pattern, k in _BY_NAME if re.search(pattern, name)), None)
+    if kind == "time" and re.search(r"yyyy", text):
+        kind = "datetime"
+    if kind is None and re.search(r"yyyy-mm-dd", text):
+        kind = "datetime" if "hh" in text else "date"
+    if kind == "id":
+        return _param(kind="id", about=about, noun=_noun(name, tool))
+    if kind is None or kind == "datetime" and not re.search(r"yyyy|iso|date", f"{text} {name}"):
+        return _param(kind="text", about=about, values=_texts(name, schema, text))
+    return _param(kind=kind, about=about)
+
+
+def _noun(name: str, tool: Tool) -> str:
+    words = [word for word in name.split("_") if word not in ("id", "uuid", "number", "no", "ref",
+                                                              "reference", "code")]  # fmt: skip
+    if words:
+        return " ".join(words)
+    parts = snake_case(tool.name).split("_")
+    return parts[-1][:-1] if parts[-1].endswith("s") else parts[-1]
+
+
+def _texts(name: str, schema: Mapping[str, Any], about: str) -> dict[str, tuple[str, ...]]:
+    """Examples of an open string: the schema's own, else a pool by name."""
+    own = [value for value in (*schema.get("examples", ()), *_examples(str(schema.get("description", ""))))
+           if isinstance(value, str) and value]  # fmt: skip
+    pool = next((values for pattern, values in text_pools() if re.search(pattern, name)), None)
+    pool = pool or next(
+        (values for pattern, values in text_pools() if re.search(pattern, about)), None
+    )
+    chosen = [*own, *(pool or (() if len(own) > 2 else text_pools()[-1][1]))]
+    return {value: (value,) for value in dict.fromkeys(chosen)}
+
+
+def _examples(description: str) -> list[str]:
+    found = _EXAMPLE.search(description)
+    if found is None:
+        return []
+    quoted = re.findall(r"['\"`]([^'\"`]{1,40})['\"`]", found.group(1))
+    if quoted:
+        return quoted
+    first = re.split(r"[.;)]", found.group(1))[0]
+    parts = re.split(r",\s*(?:or |and )?|\s+or\s+|\s+and\s+", first)
+    return [part.strip() for part in parts if 0 < len(part.strip()) <= 30]
+
+
+@cache
+def text_pools() -> tuple[tuple[str, tuple[str, ...]], ...]:
+    """(pattern of names, texts), the last one for any name."""
+    raw = tomllib.loads(_PATH.read_text(encoding="utf-8"))
+    return tuple((pool["names"], tuple(pool["values"])) for pool in raw["pool"])

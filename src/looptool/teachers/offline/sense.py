@@ -1,0 +1,185 @@
+"""What the offline teacher knows about a tool: its operation, and what each parameter means.
+
+Tools that the vocabulary made are recognised by name, description and parameter names; of any
+other tool the sense is inferred (`infer`). Both need the schema alone, so that a tool from a file
+means the same in every process.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+from pydantic import JsonValue
+
+from looptool.records import Tool, ToolCall
+from looptool.seed.constraint_tree import snake_case
+from looptool.seed.context_tree import Leaf, leaves
+from looptool.seed.realise import realise
+from looptool.seed.vocabulary import Operation, Param
+
+LATITUDES, LONGITUDES = ("latitude", "lat"), ("longitude", "lon", "lng", "long")
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where in the arguments a value stands; `part` picks one of a pair of coordinates."""
+
+    path: tuple[str, ...]
+    schema: Mapping[str, Any]
+    required: bool
+    part: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """One thing to say, and its places in the call (two for split coordinates)."""
+
+    name: str
+    param: Param
+    places: tuple[Place, ...]
+    required: bool
+    label: str
+
+
+@dataclass(frozen=True, slots=True)
+class Sense:
+    """A tool understood; `known` if it comes from the vocabulary."""
+
+    tool: Tool
+    operation: Operation
+    domain: str
+    group: str
+    slots: dict[str, Slot]
+    known: bool
+
+    def required(self) -> set[str]:
+        return {slot.name for slot in self.slots.values() if slot.required}
+
+    def call(self, values: Mapping[str, Any]) -> ToolCall:
+        """The call that gives the slots these canonical values."""
+        arguments: dict[str, Any] = {}
+        for slot in self.slots.values():
+            if slot.name in values:
+                for place in slot.places:
+                    _put(arguments, place, slot.param, values[slot.name])
+        return ToolCall(name=self.tool.name, arguments=arguments)
+
+
+def _put(arguments: dict[str, Any], place: Place, param: Param, value: Any) -> None:
+    *outer, last = place.path
+    for key in outer:
+        arguments = arguments.setdefault(key, {})
+    arguments[last] = json_of(param, value, place)
+
+
+def json_of(param: Param, value: Any, place: Place) -> JsonValue:
+    """The JSON at one place of a slot."""
+    if place.part is None:
+        return realise(param, value, place.schema)
+    return value[place.part]  # type: ignore[no-any-return]
+
+
+def property_places(parameters: Mapping[str, Any]) -> Iterator[Place]:
+    """The leaves of an object schema in order. Objects that hold a point are one leaf; what
+    stands in an optional object that has required properties of its own is left out."""
+    required = parameters.get("required", ())
+    properties = parameters.get("properties", {})
+    for name, raw in properties.items():
+        schema = resolved(raw, parameters)
+        needed = name in required
+        inner = schema.get("properties")
+        if not isinstance(inner, dict) or not inner or is_point(schema):
+            yield Place((name,), schema, needed)
+        elif needed or not schema.get("required"):
+            nested = {**schema, "$defs": parameters.get("$defs", {})}
+            for place in property_places(nested):
+                yield Place((name, *place.path), place.schema, needed and place.required)
+
+
+def resolved(schema: Any, root: Mapping[str, Any]) -> dict[str, Any]:
+    """The schema with a local `$ref`, a nullable type or the first of `anyOf` spelled out."""
+    if not isinstance(schema, dict):
+        return {}
+    reference = schema.get("$ref", "")
+    if isinstance(reference, str) and reference.startswith(("#/$defs/", "#/definitions/")):
+        target = root.get(reference.split("/")[1], {}).get(reference.rsplit("/", 1)[-1], {})
+        schema = {**target, **{k: v for k, v in schema.items() if k != "$ref"}}
+    for keyword in ("anyOf", "oneOf", "allOf"):
+        options = [each for each in schema.get(keyword, ()) if each.get("type") != "null"]
+        if options:
+            schema = {**resolved(options[0], root), **{k: v for k, v in schema.items()
+                                                       if k != keyword}}  # fmt: skip
+    kinds = schema.get("type")
+    if isinstance(kinds, list):
+        schema = {**schema, "type": next((kind for kind in kinds if kind != "null"), "string")}
+    return schema
+
+
+def is_point(schema: Mapping[str, Any]) -> bool:
+    """An object of a latitude and a longitude."""
+    names = [snake_case(name) for name in schema.get("properties", {})]
+    return len(names) == 2 and names[0] in LATITUDES and names[1] in LONGITUDES
+
+
+def paired(places: list[Place]) -> list[tuple[str, tuple[Place, ...]]]:
+    """Places by the snake_case name of their slot; a latitude and its longitude share one."""
+    slots: dict[str, tuple[Place, ...]] = {}
+    names = {snake_case(place.path[-1]): place for place in places}
+    for place in places:
+        name = snake_case(place.path[-1])
+        head, _, tail = name.rpartition("_")
+        partner = next(
+            (names[n] for lon in LONGITUDES if (n := f"{head}_{lon}".strip("_")) in names), None
+        )
+        if tail in LATITUDES and partner is not None:
+            key = head or "location"
+            slots[key] = tuple(
+                Place(each.path, each.schema, each.required, part)
+                for part, each in enumerate((place, partner))
+            )
+        elif not (tail in LONGITUDES and (head or "location") in slots):
+            slots[name if name not in slots else "_".join(map(snake_case, place.path))] = (place,)
+    return list(slots.items())
+
+
+def words_of(name: str) -> str:
+    """A property name as words: `checkInDate` → "check in date"."""
+    return snake_case(name).replace("_", " ")
+
+
+@cache
+def _by_name() -> dict[str, list[Leaf]]:
+    found: dict[str, list[Leaf]] = {}
+    for leaf in leaves():
+        for name in (leaf.operation.name, *leaf.operation.names):
+            found.setdefault(snake_case(name), []).append(leaf)
+            found.setdefault(snake_case(f"{leaf.group}.{name}"), []).append(leaf)
+    return found
+
+
+def recognise(tool: Tool) -> Sense | None:
+    """The sense of a tool that the vocabulary made, or None."""
+    for leaf in _by_name().get(snake_case(tool.name), ()):
+        if tool.description in leaf.operation.does:
+            slots = _known_slots(tool, leaf.operation)
+            if slots is not None:
+                return Sense(tool, leaf.operation, leaf.domain, leaf.group, slots, known=True)
+    return None
+
+
+def _known_slots(tool: Tool, operation: Operation) -> dict[str, Slot] | None:
+    meaning = {name: key for key, param in operation.params.items() for name in param.names}
+    meaning |= {key: key for key in operation.params}
+    meaning = {snake_case(name): key for name, key in meaning.items()}
+    slots: dict[str, Slot] = {}
+    for name, places in paired(list(property_places(tool.parameters))):
+        key = meaning.get(name)
+        if key is None or key in slots:
+            return None
+        required = all(place.required for place in places)
+        label = words_of(places[0].path[-1] if len(places) == 1 else name)
+        slots[key] = Slot(key, operation.params[key], places, required, label)
+    return slots

@@ -1,0 +1,22 @@
+"""From any tool to its sense: recognised if the vocabulary made it, else inferred."""
+
+from __future__ import annotations
+
+from looptool.records import Tool
+from looptool.teachers.offline.infer import infer
+from looptool.teachers.offline.sense import Sense, recognise
+
+_MOST = 4096
+_SENSES: dict[int, tuple[Tool, Sense | None]] = {}
+
+
+def understand(tool: Tool) -> Sense | None:
+    """The sense of a tool; None if there is nothing sensible to say to it. Remembered."""
+    known = _SENSES.get(id(tool))
+    if known is not None and known[0] is tool:
+        return known[1]
+    sense = recognise(tool) or infer(tool)
+    if len(_SENSES) >= _MOST:
+        _SENSES.clear()
+    _SENSES[id(tool)] = (tool, sense)
+    return sense
