@@ -1,0 +1,146 @@
+"""A model's own chat template is used as it is, if it knows tools and can be read back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from itertools import islice
+from typing import Any
+
+import pytest
+
+from looptool.chat import ChatFormat, check_prefix_preserving, load_format
+from looptool.chat.reading import read_bare
+from looptool.records import Label, Message, Mismatch, Tool, ToolCall
+
+from .conftest import HOSTILE
+
+CALL = ToolCall(name="get_weather", arguments={"city": "Oslo"})
+USER = Message(role="user", content="What is the weather in Oslo?")
+TALK = [
+    USER,
+    Message(role="assistant", tool_calls=(CALL,)),
+    Message(role="tool", content="rain"),
+    Message(role="assistant", content="Rain."),
+    USER,
+]
+CHATML = ("<|im_end|>", "<|im_start|>", "<|endoftext|>")
+LLAMA = ("<|eot_id|>", "<|begin_of_text|>", "<|start_header_id|>", "<|end_header_id|>")
+
+
+@pytest.fixture(scope="module", params=["qwen2_5", "qwen3", "qwen3_instruct_2507", "llama3_2"])
+def native(
+    request: pytest.FixtureRequest,
+    byte_tokenizer: Callable[..., Any],
+    template: Callable[[str], str],
+) -> ChatFormat:
+    special = LLAMA if request.param.startswith("llama") else CHATML
+    return load_format("native", byte_tokenizer(*special, template=template(request.param)))
+
+
+@pytest.fixture(scope="module")
+def qwen(byte_tokenizer: Callable[..., Any], template: Callable[[str], str]) -> ChatFormat:
+    return load_format("native", byte_tokenizer(*CHATML, template=template("qwen2_5")))
+
+
+def test_any_call_comes_back(native: ChatFormat, random_calls: Iterator[ToolCall]) -> None:
+    for call in islice(random_calls, 500):
+        label = Label(calls=(call,))
+        output = native.parse(native.completion(label))
+        assert output.defect is Mismatch.NONE
+        assert repr(output.calls) == repr(label.calls)
+
+
+def test_a_hundred_thousand_random_calls_come_back(
+    qwen: ChatFormat, random_calls: Iterator[ToolCall]
+) -> None:
+    for _ in range(200):
+        label = Label(calls=tuple(islice(random_calls, 500)))
+        assert repr(qwen.parse(qwen.completion(label)).calls) == repr(label.calls)
+
+
+def test_the_completion_ends_with_a_stop_token(native: ChatFormat) -> None:
+    for label in (Label(calls=(CALL,)), Label(content="Which city?")):
+        ids = native.completion_ids(label)
+        assert [token in native.stop_ids for token in ids] == [False] * (len(ids) - 1) + [True]
+
+
+def test_hostile_text_adds_no_control_token(native: ChatFormat, hostile_tools: list[Tool]) -> None:
+    def controls(text: str) -> list[int]:
+        call = ToolCall(name=text, arguments={text: [text]})
+        messages = [
+            Message(role="user", content=text),
+            Message(role="assistant", tool_calls=(call,)),
+            Message(role="tool", content=text),
+        ]
+        ids = native.prompt_ids(hostile_tools, messages)
+        return [token for token in ids if token > 255]
+
+    assert all(controls(text) == controls("harmless") for text in HOSTILE)
+
+
+def test_the_schema_reaches_the_prompt_unchanged(qwen: ChatFormat) -> None:
+    tool = Tool(name="f", parameters={"type": "object", "properties": {"né": {"default": None}}})
+    expected = '{"type": "object", "properties": {"né": {"default": null}}}'
+    assert expected in qwen.prompt([tool], [USER])
+
+
+@pytest.mark.parametrize(
+    ("name", "special", "preserving"),
+    [("qwen2_5", CHATML, True), ("qwen3", CHATML, False), ("llama3_2", LLAMA, True)],
+)
+def test_templates_that_rewrite_history_are_found_out(
+    byte_tokenizer: Callable[..., Any],
+    template: Callable[[str], str],
+    name: str,
+    special: tuple[str, ...],
+    preserving: bool,
+) -> None:
+    format = load_format("native", byte_tokenizer(*special, template=template(name)))
+    assert check_prefix_preserving(format, [], TALK) is preserving
+
+
+@pytest.mark.parametrize(
+    ("name", "what"),
+    [
+        ("gemma", "knows no tools"),
+        ("glm4moe", "writes calls in an unknown way"),
+        (None, "has no chat template"),
+    ],
+)
+def test_a_template_that_cannot_serve_is_refused_in_one_line(
+    byte_tokenizer: Callable[..., Any], template: Callable[[str], str], name: str | None, what: str
+) -> None:
+    tokenizer = byte_tokenizer(*CHATML, template=template(name) if name else None)
+    with pytest.raises(ValueError, match=what) as caught:
+        load_format("native", tokenizer)
+    assert str(caught.value).endswith('set format = "hermes"')
+    assert "\n" not in str(caught.value)
+
+
+def test_the_embedded_model_has_no_tool_template(smollm: Any) -> None:
+    with pytest.raises(ValueError, match="knows no tools"):
+        load_format("native", smollm)
+
+
+@pytest.mark.parametrize(
+    ("text", "calls", "defect"),
+    [
+        ('{"name": "f", "parameters": {"a": 1}}', 1, Mismatch.NONE),
+        ('<|python_tag|>{"name": "f", "parameters": {}}', 1, Mismatch.NONE),
+        ('{"name": "f", "parameters": {}}; {"name": "g", "parameters": {}}', 2, Mismatch.NONE),
+        ('<think>so</think>{"name": "f", "parameters": {}}', 1, Mismatch.NONE),
+        ('{"name": "f", "parameters": {"a": "b', 0, Mismatch.TRUNCATED),
+        ("<|python_tag|>", 0, Mismatch.TRUNCATED),
+        ('{"name": "f", "parameters": {}} as you asked', 1, Mismatch.BAD_JSON),
+        ('{"name": "f", "parameters": {a: 1}}', 0, Mismatch.BAD_JSON),
+        ('{"name": "f"}', 0, Mismatch.BAD_CALL),
+        ('<think>{"name": "f", "parameters": {}}', 0, Mismatch.UNCLOSED_THOUGHT),
+        ('```json\n{"name": "f", "parameters": {}}\n```', 0, Mismatch.NONE),
+        ('{"temperature": 9}', 0, Mismatch.NONE),
+        ("It rains.", 0, Mismatch.NONE),
+        ("", 0, Mismatch.NONE),
+    ],
+)
+def test_bare_calls_are_read(text: str, calls: int, defect: Mismatch) -> None:
+    output = read_bare(text)
+    assert (len(output.calls), output.defect) == (calls, defect)
