@@ -289,6 +289,7 @@ class Mismatch(StrEnum):
     """Why a prediction does not match a label."""
 
     NONE = "none"
+    PROMPT_TOO_LONG = "prompt_too_long"
     TRUNCATED = "truncated"
     BAD_JSON = "bad_json"
     BAD_CALL = "bad_call"

@@ -12,6 +12,7 @@ from functools import cache, cached_property, wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Concatenate, ParamSpec, TypeVar
 
+from looptool.config import PolicyConfig
 from looptool.records import (
     Checkpoint,
     Expansion,
@@ -28,7 +29,7 @@ from looptool.runs.run import Run
 
 if TYPE_CHECKING:
     from looptool.models.engine import Engine
-    from looptool.teachers.base import Teacher
+    from looptool.teachers.base import Judge, Teacher
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -96,7 +97,7 @@ class Steps:
                 return base
             return warm_start(
                 config,
-                self.config.policy,
+                self.policy,
                 base,
                 seed.train[: config.samples],
                 self.run.paths.folder("warm-start"),
@@ -132,7 +133,7 @@ class Steps:
 
             new, stats = train(
                 self.config.train,
-                self.config.policy,
+                self.policy,
                 policy,
                 dataset,
                 {probe.sample_id: probe for probe in probes},
@@ -155,7 +156,7 @@ class Steps:
 
         def probed() -> list[ProbeResult]:
             results = probe(
-                self.config,
+                self.policy,
                 policy.name,
                 lambda: self._engine(policy),
                 dataset,
@@ -181,7 +182,9 @@ class Steps:
 
         def verified() -> list[Judgement]:
             name = f"round-{round}/verify"
-            judgements = verify(self._judge(), dataset, probes, self.run, name)
+            judgements = verify(
+                self.judge, dataset, probes, self.run, name, self.teacher.concurrency
+            )
             verdicts = Counter(judgement.verdict.value for judgement in judgements)
             told = ", ".join(f"{count} {verdict}" for verdict, count in verdicts.most_common())
             self.run.say(f"verify: {len(judgements)} failures judged: {told or 'none'}")
@@ -259,7 +262,7 @@ class Steps:
                 f"measure/{policy.name}-outputs",
                 ProbeResult,
                 lambda: probe(
-                    self.config,
+                    self.policy,
                     policy.name,
                     lambda: self._engine(policy),
                     seed.held_out,
@@ -293,13 +296,46 @@ class Steps:
 
         return load_teacher(self.config, self.run.paths)
 
+    @cached_property
+    def policy(self) -> PolicyConfig:
+        """The policy's config, its type of computation settled."""
+        from looptool.models.precision import Precision, choose_precision
+
+        asked = self.config.policy.dtype
+        precision = self.run.once("precision", Precision, lambda: choose_precision(asked))
+        return self.config.policy.model_copy(update={"dtype": precision.dtype})
+
+    @cached_property
+    def judge(self) -> Judge:
+        """The teacher's judge, measured before it is trusted: below a floor it corrects nothing."""
+        config = self.config.verify
+        if not (config.enabled and config.calibration_samples):
+            return self.teacher
+
+        from looptool.verify.calibrate import Calibration, calibrate
+        from looptool.verify.trust import Distrusted
+
+        def calibrated() -> Calibration:
+            held_out, num = self.seed().held_out, config.calibration_samples
+            at_once = self.teacher.concurrency
+            made = calibrate(
+                self.teacher, held_out, num, self.config.seed, self.run, "calibration", at_once
+            )
+            self.run.say(made.summary())
+            if failing := made.failing(config):
+                self.run.say(f"the judge corrects no labels in this run: {failing}")
+            return made
+
+        failing = self.run.once("calibration", Calibration, calibrated).failing(config)
+        return Distrusted(self.teacher, failing) if failing else self.teacher
+
     def _base(self) -> Checkpoint:
         from looptool.models.load import base_checkpoint
 
         return self.run.once(
             "base",
             Checkpoint,
-            lambda: base_checkpoint(self.config.policy, self.run.paths.folder("base")),
+            lambda: base_checkpoint(self.policy, self.run.paths.folder("base")),
         )
 
     def _checkpoint(self, name: str, make: Callable[[], Checkpoint], until: str) -> Checkpoint:
@@ -321,6 +357,6 @@ class Steps:
         loaded: tuple[str, Engine] | None = self.__dict__.get("_loaded")
         if loaded is None or loaded[0] != policy.name:
             self.__dict__["_loaded"] = None
-            loaded = (policy.name, load_engine(self.config.policy, policy))
+            loaded = (policy.name, load_engine(self.policy, policy))
             self.__dict__["_loaded"] = loaded
         return loaded[1]

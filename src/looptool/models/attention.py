@@ -1,0 +1,246 @@
+"""Attention for decoding many rows that share prompts, under transformers' own layers.
+
+Registered as an attention implementation: a model's layers run unchanged, and hand their queries,
+keys and values to the `Keys` object of the forward pass. A prompt's keys are kept once a group.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, Protocol
+
+import torch
+from torch.nn import functional as F
+from transformers import AttentionInterface, PreTrainedModel
+
+NAME = "looptool_decode"
+
+
+class Keys(Protocol):
+    """What one forward pass attends to; it also takes in the pass's own keys and values."""
+
+    def attend(
+        self,
+        layer: int,
+        query: torch.Tensor,
+        key: torch.Tensor,
+        value: torch.Tensor,
+        scale: float,
+        window: int | None,
+        softcap: float | None,
+    ) -> torch.Tensor:
+        """(B, H, T, D) with keys and values (B, K, T, D) -> (B, T, H, D)."""
+        ...
+
+
+@contextmanager
+def decoding(model: PreTrainedModel) -> Iterator[None]:
+    """Within it, `model(..., keys=Keys)` attends through `keys`."""
+    config = model.config.get_text_config()
+    before = config._attn_implementation
+    config._attn_implementation = NAME
+    try:
+        yield
+    finally:
+        config._attn_implementation = before
+
+
+def attend(
+    module: torch.nn.Module,
+    query: torch.Tensor,
+    key: torch.Tensor,
+    value: torch.Tensor,
+    attention_mask: torch.Tensor | None,
+    scaling: float | None = None,
+    sliding_window: int | None = None,
+    softcap: float | None = None,
+    keys: Keys | None = None,
+    **kwargs: Any,
+) -> tuple[torch.Tensor, None]:
+    """What transformers calls in every layer."""
+    assert keys is not None, "the decoding attention needs its keys"
+    if kwargs.get("s_aux") is not None or kwargs.get("position_bias") is not None:
+        raise NotImplementedError("attention sinks and biases cannot be decoded here")
+    scale = query.shape[-1] ** -0.5 if scaling is None else scaling
+    layer: int = module.layer_idx  # type: ignore[assignment]
+    return keys.attend(layer, query, key, value, scale, sliding_window, softcap), None
+
+
+class PrefillKeys:
+    """Keys of one prompt, behind those of a prefix that was computed before.
+
+    `layers` holds per layer the keys and values (K, P, D) of the whole prompt.
+    """
+
+    def __init__(self, before: list[tuple[torch.Tensor, torch.Tensor]], num_before: int) -> None:
+        self.num_before = num_before
+        self.layers: list[tuple[torch.Tensor, torch.Tensor]] = []
+        self._before = before
+
+    def attend(
+        self,
+        layer: int,
+        query: torch.Tensor,
+        key: torch.Tensor,
+        value: torch.Tensor,
+        scale: float,
+        window: int | None,
+        softcap: float | None,
+    ) -> torch.Tensor:
+        if self.num_before:
+            old_key, old_value = self._before[layer]
+            key = torch.cat([old_key[None, :, : self.num_before], key], dim=2)
+            value = torch.cat([old_value[None, :, : self.num_before], value], dim=2)
+        self.layers.append((key[0], value[0]))
+        length, new = key.shape[2], query.shape[2]
+        if softcap is None and (window is None or window >= length) and new == length:
+            out = F.scaled_dot_product_attention(
+                query, key, value, is_causal=True, scale=scale, enable_gqa=True
+            )
+            return out.transpose(1, 2)
+        at = torch.arange(length, device=key.device)
+        distance = at[length - new :, None] - at[None, :]
+        seen = distance >= 0 if window is None else (distance >= 0) & (distance < window)
+        if softcap is None:
+            out = F.scaled_dot_product_attention(
+                query, key, value, attn_mask=seen, scale=scale, enable_gqa=True
+            )
+            return out.transpose(1, 2)
+        repeats = query.shape[1] // key.shape[1]
+        scores = query @ key.repeat_interleave(repeats, 1).transpose(2, 3) * scale
+        weights = _softmax(scores, torch.where(seen, 0.0, -torch.inf), softcap)
+        return (weights @ value.repeat_interleave(repeats, 1)).transpose(1, 2)
+
+
+class GroupKeys:
+    """Keys of S slots of G rows: a prompt's (S, K, P, D) once a slot, each row's own beside them.
+
+    Rows are of any age; `lengths_SG` counts the tokens that each has of its own. Before a
+    step, `begin_step` makes room for the token that the step takes in.
+    """
+
+    GROWTH = 32
+    """Room for own tokens grows by so many at a time, so that few tensor shapes occur."""
+
+    def __init__(self, num_slots: int, group: int, width: int, device: torch.device) -> None:
+        self.prompt: list[tuple[torch.Tensor, torch.Tensor]] = []
+        self.own: list[tuple[torch.Tensor, torch.Tensor]] = []
+        self.prompt_lengths_S = torch.ones(num_slots, dtype=torch.long, device=device)
+        self.lengths_SG = torch.zeros(num_slots, group, dtype=torch.long, device=device)
+        self._shape = (num_slots, group, width)
+        self._masks: dict[int | None, torch.Tensor] = {}
+
+    @property
+    def positions_SG(self) -> torch.Tensor:
+        """Where in its sequence each row's next token stands."""
+        return self.prompt_lengths_S[:, None] + self.lengths_SG
+
+    def admit(self, slot: int, layers: list[tuple[torch.Tensor, torch.Tensor]]) -> None:
+        """Put a prefilled prompt into a slot; its rows start anew."""
+        slots, group, width = self._shape
+        if not self.prompt:
+            for key, _ in layers:
+                heads, _, size = key.shape
+                self.prompt.append(_two(key, slots, heads, width, size))
+                self.own.append(_two(key, slots * group, heads, self.GROWTH, size))
+        length = layers[0][0].shape[1]
+        for (keys, values), (key, value) in zip(self.prompt, layers, strict=True):
+            keys[slot, :, :length], values[slot, :, :length] = key, value
+        self.prompt_lengths_S[slot] = length
+        self.lengths_SG[slot] = 0
+
+    def keep(self, slots: torch.Tensor, rows_SG: torch.Tensor) -> None:
+        """Go on with `slots` (S',) and in each of them with the rows `rows_SG` (S', G')."""
+        group = self._shape[1]
+        flat = (slots[:, None] * group + rows_SG).reshape(-1)
+        whole = len(slots) == self._shape[0]
+        for layer, (keys, values) in enumerate(self.prompt):
+            if not whole:
+                self.prompt[layer] = (keys[slots], values[slots])
+            own_keys, own_values = self.own[layer]
+            self.own[layer] = (own_keys[flat], own_values[flat])
+        self.prompt_lengths_S = self.prompt_lengths_S[slots]
+        self.lengths_SG = self.lengths_SG.reshape(-1)[flat].view(rows_SG.shape)
+        self._shape = (len(slots), rows_SG.shape[1], self._shape[2])
+
+    def begin_step(self) -> None:
+        """Make room for one more token a row, and forget the masks of the step before."""
+        if int(self.lengths_SG.max()) >= self.own[0][0].shape[2]:
+            self.own = [
+                (F.pad(k, (0, 0, 0, self.GROWTH)), F.pad(v, (0, 0, 0, self.GROWTH)))
+                for k, v in self.own
+            ]
+        self._rows = torch.arange(self.lengths_SG.numel(), device=self.lengths_SG.device)
+        self._at = self.lengths_SG.reshape(-1)
+        self._masks = {}
+
+    def end_step(self) -> None:
+        """Count the token that every row has taken in."""
+        self.lengths_SG = self.lengths_SG + 1
+
+    def attend(
+        self,
+        layer: int,
+        query: torch.Tensor,
+        key: torch.Tensor,
+        value: torch.Tensor,
+        scale: float,
+        window: int | None,
+        softcap: float | None,
+    ) -> torch.Tensor:
+        slots, group, _ = self._shape
+        own_key, own_value = self.own[layer]
+        own_key[self._rows, :, self._at] = key[:, :, 0]
+        own_value[self._rows, :, self._at] = value[:, :, 0]
+        prompt_key, prompt_value = self.prompt[layer]
+        heads, size = key.shape[1], query.shape[-1]
+        repeats = query.shape[1] // heads
+        width, own_width = prompt_key.shape[2], own_key.shape[2]
+
+        q = query.view(slots, group, heads, repeats, size) * scale
+        grouped = q.transpose(1, 2).reshape(slots, heads, group * repeats, size)
+        to_prompt = (grouped @ prompt_key.transpose(2, 3)).view(slots, heads, group, repeats, width)
+        to_own = (q.view(-1, heads, repeats, size) @ own_key.transpose(2, 3)).view(
+            slots, group, heads, repeats, own_width
+        )
+        scores = torch.cat([to_prompt, to_own.transpose(1, 2)], dim=-1)
+        weights = _softmax(scores, self._mask(window, scores.dtype), softcap)
+        on_prompt, on_own = weights[..., :width], weights[..., width:]
+        from_prompt = on_prompt.reshape(slots, heads, group * repeats, width) @ prompt_value
+        from_own = on_own.transpose(1, 2).reshape(-1, heads, repeats, own_width) @ own_value
+        out = from_prompt.view(slots, heads, group, repeats, size).transpose(1, 2)
+        out = out + from_own.view(slots, group, heads, repeats, size)
+        return out.reshape(slots * group, 1, heads * repeats, size)
+
+    def _mask(self, window: int | None, dtype: torch.dtype) -> torch.Tensor:
+        """(S, 1, G, 1, P + C), 0 where a row may look and -inf where not; made once a step."""
+        if window not in self._masks:
+            device = self.lengths_SG.device
+            width, own_width = self.prompt[0][0].shape[2], self.own[0][0].shape[2]
+            prompt_at = torch.arange(width, device=device)
+            own_at = torch.arange(own_width, device=device)
+            lengths = self.prompt_lengths_S[:, None, None]
+            prompt_seen = (prompt_at < lengths).expand(-1, self._shape[1], -1)
+            own_seen = own_at <= self.lengths_SG[:, :, None]
+            if window is not None:
+                here = self.positions_SG[:, :, None]
+                prompt_seen = prompt_seen & (here - prompt_at < window)
+                own_seen = own_seen & (self.lengths_SG[:, :, None] - own_at < window)
+            seen = torch.cat([prompt_seen, own_seen], dim=-1)[:, None, :, None]
+            mask = torch.zeros(seen.shape, dtype=dtype, device=device)
+            self._masks[window] = mask.masked_fill_(~seen, -torch.inf)
+        return self._masks[window]
+
+
+def _softmax(scores: torch.Tensor, mask: torch.Tensor, softcap: float | None) -> torch.Tensor:
+    if softcap is not None:
+        scores = torch.tanh(scores / softcap) * softcap
+    return (scores + mask).softmax(-1, dtype=torch.float32).to(scores.dtype)
+
+
+def _two(like: torch.Tensor, *shape: int) -> tuple[torch.Tensor, torch.Tensor]:
+    return like.new_zeros(shape), like.new_zeros(shape)
+
+
+AttentionInterface.register(NAME, attend)

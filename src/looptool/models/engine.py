@@ -1,0 +1,269 @@
+"""How the policy generates: every prompt is prefilled once, all rows decode as one batch.
+
+Prompts that begin alike (the same tools) share their beginning in the prefill. The rows of a group
+share their prompt's keys. Whoever is finished leaves the batch, and the next prompt takes the
+place. Log-probs of the chosen tokens come out of the same pass.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from looptool.config import PolicyConfig
+from looptool.records import Checkpoint
+
+if TYPE_CHECKING:
+    import torch
+    from transformers import PreTrainedModel
+
+    from looptool.chat.base import ChatFormat
+    from looptool.models.attention import GroupKeys
+
+Layers = list[tuple["torch.Tensor", "torch.Tensor"]]
+
+WORTH_SHARING = 16
+"""Beginnings shorter than this are computed again: finding them costs as much."""
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """Greedy at temperature 0. `seed` alone decides the draws."""
+
+    max_new_tokens: int
+    temperature: float = 0.0
+    num_samples: int = 1
+    seed: int = 0
+
+
+@dataclass
+class Completion:
+    """One completion: its tokens, the stop token included, and their log-probs.
+
+    `logps` are of the model's own distribution at temperature 1. `stopped` is False where it was
+    cut at `max_new_tokens`.
+    """
+
+    prompt: int
+    ids: list[int] = field(default_factory=list)
+    logps: list[float] = field(default_factory=list)
+    stopped: bool = False
+
+
+class Engine:
+    """Generates with a transformers model that lives in this process."""
+
+    def __init__(self, model: PreTrainedModel, format: ChatFormat, *, max_rows: int = 64) -> None:
+        self.model = model
+        self.format = format
+        self.max_rows = max_rows
+
+    def generate(
+        self, prompts: Sequence[Sequence[int]], sampling: Sampling
+    ) -> Iterator[list[Completion]]:
+        """For each prompt, in any order and as they are finished, its `num_samples` completions.
+
+        Greedy completions do not depend on what else is in the batch but for rounding.
+        """
+        import torch
+
+        from looptool.models.attention import decoding
+
+        if not prompts:
+            return
+        grad = torch.no_grad() if any(p.requires_grad for p in self.model.parameters()) else None
+        with grad or torch.inference_mode(), decoding(self.model):
+            yield from _Batch(self, prompts, sampling).run()
+
+    def generate_all(
+        self, prompts: Sequence[Sequence[int]], sampling: Sampling
+    ) -> list[list[Completion]]:
+        """The completions of each prompt, in the order of the prompts."""
+        done = {group[0].prompt: group for group in self.generate(prompts, sampling)}
+        return [done[i] for i in range(len(prompts))]
+
+
+class _Batch:
+    """The state of one `generate`: waiting prompts, and slots in which groups of rows decode."""
+
+    def __init__(
+        self, engine: Engine, prompts: Sequence[Sequence[int]], sampling: Sampling
+    ) -> None:
+        import torch
+
+        from looptool.models.attention import GroupKeys
+
+        self.model = engine.model
+        self.stop_ids = engine.format.stop_ids
+        self.prompts = prompts
+        self.sampling = sampling
+        self.device = next(engine.model.parameters()).device
+        self.waiting = in_order(prompts)[::-1]
+        group = sampling.num_samples
+        slots = max(1, min(len(prompts), engine.max_rows // group))
+        width = max(len(prompt) for prompt in prompts)
+        self.keys: GroupKeys = GroupKeys(slots, group, width, self.device)
+        self.slots: list[list[Completion] | None] = [None] * slots
+        self.rows: list[list[Completion | None]] = [[None] * group for _ in range(slots)]
+        self.next_SG = torch.zeros(slots, group, dtype=torch.long, device=self.device)
+        self.last: tuple[Sequence[int], Layers] = ((), [])
+        self.random = torch.Generator(self.device).manual_seed(sampling.seed)
+
+    def run(self) -> Iterator[list[Completion]]:
+        while True:
+            yield from self._admit()
+            if all(slot is None for slot in self.slots):
+                if not self.waiting:
+                    return
+                continue  # all that were admitted ended at their first token
+            self._step()
+            yield from self._finished()
+            self._shrink()
+
+    def _admit(self) -> Iterator[list[Completion]]:
+        """Fill free slots with waiting prompts; their first tokens come out of the prefill."""
+        for slot, taken in enumerate(self.slots):
+            if taken is not None or not self.waiting:
+                continue
+            prompt = self.waiting.pop()
+            logits_1V = self._prefill(slot, self.prompts[prompt])
+            group = [Completion(prompt) for _ in range(self.sampling.num_samples)]
+            self.slots[slot] = group
+            self.rows[slot] = list(group)
+            ids_G, logps_G = self._choose(logits_1V.expand(len(group), -1))
+            self.next_SG[slot] = ids_G
+            self._note(slot, ids_G.tolist(), logps_G.tolist())
+        yield from self._finished()
+
+    def _prefill(self, slot: int, prompt: Sequence[int]) -> torch.Tensor:
+        """Compute what the prompt does not share with the one before; logits (1, V) of its end."""
+        import torch
+
+        from looptool.models.attention import PrefillKeys
+
+        before, layers = self.last
+        shared = _common(before, prompt[:-1])  # the last token's logits are always computed
+        if shared < WORTH_SHARING:
+            shared = 0
+        keys = PrefillKeys(layers, shared)
+        ids = torch.tensor([list(prompt[shared:])], device=self.device)
+        at = torch.arange(shared, len(prompt), device=self.device)[None]
+        out = self.model(
+            input_ids=ids, position_ids=at, use_cache=False, logits_to_keep=1, keys=keys
+        )
+        self.last = (prompt, keys.layers)
+        self.keys.admit(slot, keys.layers)
+        return out.logits[:, -1].float()  # type: ignore[no-any-return]
+
+    def _step(self) -> None:
+        """Decode one token in every row."""
+        self.keys.begin_step()
+        out = self.model(
+            input_ids=self.next_SG.view(-1, 1),
+            position_ids=self.keys.positions_SG.view(-1, 1),
+            use_cache=False,
+            keys=self.keys,
+        )
+        self.keys.end_step()
+        ids, logps = self._choose(out.logits[:, -1].float())
+        self.next_SG = ids.view(self.next_SG.shape)
+        chosen, scores = self.next_SG.tolist(), logps.view(self.next_SG.shape).tolist()
+        for slot in range(len(self.slots)):
+            self._note(slot, chosen[slot], scores[slot])
+
+    def _choose(self, logits_RV: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """The next token of each row and its log-prob at temperature 1: (R,), (R,)."""
+        import torch
+
+        if self.sampling.temperature == 0:
+            ids_R = logits_RV.argmax(-1)
+        else:
+            weights = (logits_RV / self.sampling.temperature).softmax(-1)
+            sums = weights.cumsum(-1, dtype=torch.float64)
+            draws = torch.rand(
+                len(sums), 1, generator=self.random, device=self.device, dtype=torch.float64
+            )
+            # Inverse transform sampling: one uniform number a row, not one a token.
+            ids_R = torch.searchsorted(sums, draws * sums[:, -1:], right=True)[:, 0]
+            ids_R = ids_R.clamp_(max=logits_RV.shape[-1] - 1)
+        chosen = logits_RV.gather(-1, ids_R[:, None])[:, 0]
+        return ids_R, chosen - logits_RV.logsumexp(-1)
+
+    def _note(self, slot: int, ids: list[int], logps: list[float]) -> None:
+        rows = self.rows[slot]
+        for row, completion in enumerate(rows):
+            if completion is None:
+                continue
+            completion.ids.append(ids[row])
+            completion.logps.append(logps[row])
+            completion.stopped = ids[row] in self.stop_ids
+            if completion.stopped or len(completion.ids) >= self.sampling.max_new_tokens:
+                rows[row] = None
+
+    def _finished(self) -> Iterator[list[Completion]]:
+        for slot, group in enumerate(self.slots):
+            if group is not None and not any(self.rows[slot]):
+                self.slots[slot] = None
+                yield group
+
+    def _shrink(self) -> None:
+        """Once nothing waits, drop finished rows and slots when that halves the batch."""
+        if self.waiting:
+            return
+        import torch
+
+        alive = [[i for i, row in enumerate(rows) if row is not None] for rows in self.rows]
+        keep = [slot for slot, rows in enumerate(alive) if rows]
+        widest = max((len(rows) for rows in alive), default=0)
+        if not keep or len(keep) * widest * 4 > self.next_SG.numel() * 3:
+            return
+        # A slot with fewer rows than the widest decodes some finished ones along, unread.
+        rows = [(alive[slot] + [0] * widest)[:widest] for slot in keep]
+        slots_S = torch.tensor(keep, device=self.device)
+        rows_SG = torch.tensor(rows, device=self.device)
+        self.keys.keep(slots_S, rows_SG)
+        self.next_SG = self.next_SG[slots_S[:, None], rows_SG]
+        self.rows = [
+            [self.rows[slot][row] for row in alive[slot]] + [None] * (widest - len(alive[slot]))
+            for slot in keep
+        ]
+        self.slots = [self.slots[slot] for slot in keep]
+
+
+def in_order(prompts: Sequence[Sequence[int]]) -> list[int]:
+    """Indices of `prompts`, longest first, those that begin alike side by side.
+
+    Two prompts begin alike when they share more than half of the shorter one.
+    """
+    by_content = sorted(range(len(prompts)), key=lambda i: tuple(prompts[i]))
+    clusters: list[list[int]] = []
+    for i in by_content:
+        before = prompts[clusters[-1][-1]] if clusters else ()
+        if before and 2 * _common(before, prompts[i]) > min(len(before), len(prompts[i])):
+            clusters[-1].append(i)
+        else:
+            clusters.append([i])
+    clusters.sort(key=lambda cluster: -max(len(prompts[i]) for i in cluster))
+    return [i for cluster in clusters for i in cluster]
+
+
+def _common(first: Sequence[int], second: Sequence[int]) -> int:
+    """Length of the common beginning."""
+    for at, (a, b) in enumerate(zip(first, second, strict=False)):
+        if a != b:
+            return at
+    return min(len(first), len(second))
+
+
+def load_engine(config: PolicyConfig, checkpoint: Checkpoint, *, max_rows: int = 64) -> Engine:
+    """The engine of a checkpoint, on the GPU if there is one."""
+    import torch
+
+    from looptool.chat import load_format
+    from looptool.models.load import load_model, load_tokenizer
+
+    model = load_model(checkpoint, config.dtype)
+    if torch.cuda.is_available():
+        model.cuda()
+    return Engine(model, load_format(config.format, load_tokenizer(checkpoint)), max_rows=max_rows)

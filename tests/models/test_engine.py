@@ -1,0 +1,150 @@
+"""The engine says what the plain model says, only sooner."""
+
+from __future__ import annotations
+
+import random
+from typing import Any
+
+import pytest
+import torch
+from transformers import (
+    Gemma2Config,
+    Gemma2ForCausalLM,
+    LlamaConfig,
+    LlamaForCausalLM,
+    Qwen2Config,
+    Qwen2ForCausalLM,
+    Qwen3Config,
+    Qwen3ForCausalLM,
+)
+
+from looptool.models.engine import Completion, Engine, Sampling, in_order
+
+FAMILIES: dict[str, tuple[Any, Any, dict[str, Any]]] = {
+    "llama": (LlamaForCausalLM, LlamaConfig, {}),
+    "qwen2": (Qwen2ForCausalLM, Qwen2Config, {}),
+    "qwen3": (Qwen3ForCausalLM, Qwen3Config, {"head_dim": 16}),
+    "gemma2": (
+        Gemma2ForCausalLM,
+        Gemma2Config,
+        {"sliding_window": 16, "head_dim": 16, "query_pre_attn_scalar": 16},
+    ),
+}
+
+
+class StopsAtThree:
+    """All that the engine asks of a chat format."""
+
+    stop_ids = frozenset({3})
+
+
+def make(family: str) -> Any:
+    kind, config, extra = FAMILIES[family]
+    torch.manual_seed(0)
+    model = kind(
+        config(
+            vocab_size=40,
+            hidden_size=64,
+            intermediate_size=96,
+            num_hidden_layers=3,
+            num_attention_heads=4,
+            num_key_value_heads=2,
+            max_position_embeddings=512,
+            **extra,
+        )
+    ).eval()
+    for parameter in model.parameters():
+        parameter.data.mul_(3)  # sharper, so that outputs vary and end
+    return model
+
+
+def prompts(num: int) -> list[list[int]]:
+    rng = random.Random(1)
+    tools = [rng.randrange(4, 40) for _ in range(40)]
+    return [
+        tools[: rng.randrange(5, 40)] + [rng.randrange(4, 40) for _ in range(rng.randrange(1, 20))]
+        for _ in range(num)
+    ]
+
+
+def plain_logps(model: Any, prompt: list[int], completion: Completion) -> torch.Tensor:
+    """(C, V): the distribution at each token of the completion, by one plain forward pass."""
+    ids = torch.tensor([prompt + completion.ids])
+    with torch.no_grad():
+        logits = model(input_ids=ids, attention_mask=torch.ones_like(ids)).logits[0].float()
+    return logits[len(prompt) - 1 : -1].log_softmax(-1)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("max_rows", [1, 4, 64])
+def test_greedy_output_and_logps_are_those_of_plain_forward_passes(
+    family: str, max_rows: int
+) -> None:
+    model = make(family)
+    asked = prompts(11)
+    engine = Engine(model, StopsAtThree(), max_rows=max_rows)  # type: ignore[arg-type]
+    lengths = set()
+    for prompt, (completion,) in zip(
+        asked, engine.generate_all(asked, Sampling(max_new_tokens=40)), strict=True
+    ):
+        logps = plain_logps(model, prompt, completion)
+        assert logps.argmax(-1).tolist() == completion.ids
+        got = torch.tensor(completion.logps)
+        torch.testing.assert_close(got, logps.max(-1).values, atol=1e-4, rtol=0)
+        assert completion.stopped == (completion.ids[-1] == 3)
+        lengths.add(len(completion.ids))
+    assert len(lengths) > 1 or family == "gemma2"  # ragged ends were met
+
+
+@pytest.mark.parametrize("group", [2, 5, 16])
+def test_sampled_logps_are_those_of_plain_forward_passes(group: int) -> None:
+    model = make("llama")
+    asked = prompts(5)
+    engine = Engine(model, StopsAtThree(), max_rows=12)  # type: ignore[arg-type]
+    sampling = Sampling(max_new_tokens=40, temperature=0.8, num_samples=group, seed=3)
+    for prompt, completions in zip(asked, engine.generate_all(asked, sampling), strict=True):
+        assert len(completions) == group
+        for completion in completions:
+            at = torch.tensor(completion.ids)[:, None]
+            logps = plain_logps(model, prompt, completion).gather(-1, at)[:, 0]
+            got = torch.tensor(completion.logps)
+            torch.testing.assert_close(got, logps, atol=1e-4, rtol=0)
+            assert 3 not in completion.ids[:-1]
+
+
+def test_samples_follow_the_tempered_distribution() -> None:
+    model = make("llama")
+    prompt = prompts(1)[0]
+    temperature, draws = 1.5, 4000
+    engine = Engine(model, StopsAtThree(), max_rows=draws)  # type: ignore[arg-type]
+    sampling = Sampling(1, temperature=temperature, num_samples=draws, seed=0)
+    (group,) = engine.generate_all([prompt], sampling)
+    counts = torch.bincount(torch.tensor([c.ids[0] for c in group]), minlength=40) / draws
+    with torch.no_grad():
+        logits = model(input_ids=torch.tensor([prompt])).logits[0, -1].float()
+    expected = (logits / temperature).softmax(-1)
+    assert (counts - expected).abs().max() < 0.03
+    assert expected.max() > 0.05  # the distribution is not flat
+
+
+def test_the_seed_alone_decides_the_draws() -> None:
+    engine = Engine(make("llama"), StopsAtThree(), max_rows=8)  # type: ignore[arg-type]
+
+    def drawn(seed: int) -> list[list[int]]:
+        torch.manual_seed(random.randrange(10**6))
+        sampling = Sampling(20, temperature=1.0, num_samples=4, seed=seed)
+        return [c.ids for group in engine.generate_all(prompts(3), sampling) for c in group]
+
+    assert drawn(1) == drawn(1) != drawn(2)
+
+
+def test_prompts_that_begin_alike_stand_side_by_side() -> None:
+    a, b = list(range(50)), list(range(100, 130))
+    order = in_order([[*a, 1], [*b, 1], [*a, 2], [*b, 2]])
+    assert {order[0], order[1]} == {0, 2}
+    assert {order[2], order[3]} == {1, 3}
+
+
+def test_no_prompts_give_no_completions() -> None:
+    engine = Engine(make("llama"), StopsAtThree())  # type: ignore[arg-type]
+    assert engine.generate_all([], Sampling(max_new_tokens=4)) == []
