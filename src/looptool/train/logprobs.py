@@ -1,0 +1,141 @@
+"""Log-probabilities of the scored tokens of a packed row, and of nothing else.
+
+The output projection runs on the scored positions only, a chunk of rows at a time, and its logits
+are computed again in the backward pass: over a vocabulary of 49k they would be the largest tensor.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from transformers import PreTrainedModel
+
+from looptool.train.packing import Packed
+from looptool.train.shared_prefix import shared_prefix
+
+_CHUNK = 256
+
+
+def packed_logps(
+    model: torch.nn.Module, packed: Packed, temperature: float = 1.0
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Log-probs and entropies (no gradient) of the N scored tokens, fp32, at `temperature`."""
+    lm = causal_lm(model)
+    with shared_prefix(lm):
+        hidden_1TE = lm.base_model(
+            input_ids=packed.input_ids_1T,
+            position_ids=packed.position_ids_1T,
+            use_cache=False,
+            packed=packed,
+        ).last_hidden_state
+    hidden_NE = hidden_1TE[0].index_select(0, packed.source_N)
+    return head_logps(lm, hidden_NE, packed.target_N, temperature)
+
+
+def head_logps(
+    lm: PreTrainedModel, hidden_NE: torch.Tensor, target_N: torch.Tensor, temperature: float = 1.0
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Log-probs and entropies of `target_N` under the model's output projection."""
+    head = lm.get_output_embeddings()
+    config = lm.config.get_text_config()
+    scale = _logit_scale(config)
+    softcap = getattr(config, "final_logit_softcapping", None)
+    logps, entropies = _Head.apply(
+        hidden_NE, head.weight, getattr(head, "bias", None), target_N, scale, softcap, temperature
+    )
+    return logps, entropies
+
+
+def causal_lm(model: torch.nn.Module) -> PreTrainedModel:
+    """The transformers model inside a PEFT wrapper, or the model itself."""
+    inner = model.get_base_model() if hasattr(model, "peft_config") else model  # type: ignore[operator]
+    assert isinstance(inner, PreTrainedModel)
+    return inner
+
+
+def _logit_scale(config: Any) -> float:
+    """What a model's own forward multiplies its logits by (Cohere, Granite)."""
+    if getattr(config, "logit_scale", None) is not None:
+        return float(config.logit_scale)
+    if getattr(config, "logits_scaling", None) is not None:
+        return 1 / float(config.logits_scaling)
+    return 1.0
+
+
+class _Head(torch.autograd.Function):
+    """log softmax(cap(scale * h W' + b) / temperature) at the targets, in chunks of rows."""
+
+    @staticmethod
+    def forward(
+        ctx: Any,
+        hidden_NE: torch.Tensor,
+        weight_VE: torch.Tensor,
+        bias_V: torch.Tensor | None,
+        target_N: torch.Tensor,
+        scale: float,
+        softcap: float | None,
+        temperature: float,
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        logps = hidden_NE.new_empty(len(target_N), dtype=torch.float32)
+        lse = torch.empty_like(logps)
+        entropies = torch.empty_like(logps)
+        for rows in torch.arange(len(target_N), device=hidden_NE.device).split(_CHUNK):
+            at = slice(int(rows[0]), int(rows[-1]) + 1)
+            logits, _ = _logits(hidden_NE[at], weight_VE, bias_V, scale, softcap, temperature)
+            lse[at] = logits.logsumexp(-1)
+            logps[at] = logits.gather(1, target_N[at, None])[:, 0] - lse[at]
+            probs = torch.exp(logits - lse[at, None])
+            entropies[at] = lse[at] - probs.mul_(logits).sum(-1)
+        ctx.save_for_backward(hidden_NE, weight_VE, bias_V, target_N, lse)
+        ctx.numbers = (scale, softcap, temperature)
+        ctx.mark_non_differentiable(entropies)
+        return logps, entropies
+
+    @staticmethod
+    def backward(ctx: Any, grad_N: torch.Tensor, _entropies: torch.Tensor) -> Any:
+        hidden_NE, weight_VE, bias_V, target_N, lse = ctx.saved_tensors
+        scale, softcap, temperature = ctx.numbers
+        grad_hidden = torch.empty_like(hidden_NE)
+        grad_weight = (
+            torch.zeros_like(weight_VE, dtype=torch.float32) if ctx.needs_input_grad[1] else None
+        )
+        grad_bias = (
+            torch.zeros_like(bias_V) if bias_V is not None and ctx.needs_input_grad[2] else None
+        )
+        for rows in torch.arange(len(target_N), device=hidden_NE.device).split(_CHUNK):
+            at = slice(int(rows[0]), int(rows[-1]) + 1)
+            logits, slope = _logits(hidden_NE[at], weight_VE, bias_V, scale, softcap, temperature)
+            grad = logits.sub_(lse[at, None]).exp_().mul_(-grad_N[at, None])
+            grad.scatter_add_(1, target_N[at, None], grad_N[at, None])
+            grad = grad.mul_(scale / temperature)
+            grad = grad if slope is None else grad.mul_(slope)
+            if grad_bias is not None:
+                grad_bias += (grad / scale).sum(0)
+            grad = grad.to(hidden_NE.dtype)
+            grad_hidden[at] = grad @ weight_VE
+            if grad_weight is not None:
+                grad_weight += grad.T @ hidden_NE[at]
+        if grad_weight is not None:
+            grad_weight = grad_weight.to(weight_VE.dtype)
+        return grad_hidden, grad_weight, grad_bias, None, None, None, None
+
+
+def _logits(
+    hidden: torch.Tensor,
+    weight: torch.Tensor,
+    bias: torch.Tensor | None,
+    scale: float,
+    softcap: float | None,
+    temperature: float,
+) -> tuple[torch.Tensor, torch.Tensor | None]:
+    """Logits in fp32, and the slope of the soft cap where there is one."""
+    logits = torch.nn.functional.linear(hidden, weight, bias).float()
+    if scale != 1.0:
+        logits = logits.mul_(scale)
+    slope = None
+    if softcap is not None:
+        capped = torch.tanh(logits / softcap)
+        slope = 1 - capped * capped
+        logits = capped.mul_(softcap)
+    return (logits.div_(temperature) if temperature != 1.0 else logits), slope

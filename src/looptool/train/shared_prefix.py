@@ -1,0 +1,149 @@
+"""Attention over a packed row: every prefix is computed once, every branch sees it and itself.
+
+Registered with transformers as an attention implementation, so a model's own layers run on the row
+of `train.packing` unchanged. Gradients reach the prefix from all of its branches through autograd.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch.nn import functional as F
+from transformers import AttentionInterface, PreTrainedModel
+
+from looptool.train.packing import Packed, Span
+
+NAME = "looptool_shared_prefix"
+
+
+def why_not(model: PreTrainedModel) -> str | None:
+    """Why the shared-prefix path cannot hold for this model; None where it can."""
+    config = model.config.get_text_config()
+    kinds = set(getattr(config, "layer_types", None) or ["full_attention"])
+    if not getattr(model, "_supports_attention_backend", False):
+        return f"{type(model).__name__} does not take its attention from transformers' interface"
+    if unknown := kinds - {"full_attention", "sliding_attention"}:
+        return f"{type(model).__name__} has layers without a standard cache: {sorted(unknown)}"
+    if getattr(config, "is_encoder_decoder", False) or not getattr(config, "is_causal", True):
+        return f"{type(model).__name__} is not a causal decoder"
+    return None
+
+
+@contextmanager
+def shared_prefix(model: PreTrainedModel) -> Iterator[None]:
+    """Within it, `model(..., packed=Packed)` attends along the packed row."""
+    config = model.config.get_text_config()
+    before = config._attn_implementation
+    config._attn_implementation = NAME
+    try:
+        yield
+    finally:
+        config._attn_implementation = before
+
+
+def attend(
+    module: torch.nn.Module,
+    query: torch.Tensor,
+    key: torch.Tensor,
+    value: torch.Tensor,
+    attention_mask: torch.Tensor | None,
+    scaling: float | None = None,
+    dropout: float = 0.0,
+    sliding_window: int | None = None,
+    softcap: float | None = None,
+    packed: Packed | None = None,
+    **kwargs: Any,
+) -> tuple[torch.Tensor, None]:
+    """Attention of a packed row: query (1, H, T, D), key and value (1, K, T, D) -> (1, T, H, D)."""
+    assert packed is not None, "the shared-prefix attention runs on packed rows only"
+    if kwargs.get("s_aux") is not None or kwargs.get("position_bias") is not None or dropout:
+        raise NotImplementedError("attention sinks, biases and dropout have no shared-prefix form")
+    scale = query.shape[-1] ** -0.5 if scaling is None else scaling
+    sizes = packed.sizes
+    queries, keys, values = (x.split(sizes, dim=2) for x in (query, key, value))
+    parts: list[torch.Tensor] = []
+    for index, span in enumerate(packed.spans):
+        prefix, rest = 2 * index, 2 * index + 1
+        if len(span.branches) == 1:  # an ordinary sequence
+            q, k, v = (torch.cat(x[prefix : rest + 1], dim=2) for x in (queries, keys, values))
+            parts.append(_causal(q, k, v, scale, sliding_window, softcap))
+            continue
+        parts.append(
+            _causal(queries[prefix], keys[prefix], values[prefix], scale, sliding_window, softcap)
+        )
+        mask = _branch_mask(span, sliding_window, query.device)
+        q = _pad(queries[rest], span)
+        k = _with_prefix(keys[prefix], keys[rest], span)
+        v = _with_prefix(values[prefix], values[rest], span)
+        out_GHCD = _scores(q, k, v, mask, scale, softcap)
+        heads = out_GHCD.shape[1]
+        flat = out_GHCD.transpose(0, 1).reshape(heads, -1, out_GHCD.shape[-1])
+        parts.append(flat.index_select(1, span.flat_S)[None])
+    return torch.cat(parts, dim=2).transpose(1, 2), None
+
+
+def _causal(
+    q: torch.Tensor,
+    k: torch.Tensor,
+    v: torch.Tensor,
+    scale: float,
+    window: int | None,
+    softcap: float | None,
+) -> torch.Tensor:
+    length = q.shape[2]
+    if softcap is None and (window is None or window >= length):
+        return F.scaled_dot_product_attention(
+            q, k, v, is_causal=True, scale=scale, enable_gqa=k.shape[1] != q.shape[1]
+        )
+    at = torch.arange(length, device=q.device)
+    return _scores(q, k, v, _visible(at, at, window), scale, softcap)
+
+
+def _branch_mask(span: Span, window: int | None, device: torch.device) -> torch.Tensor:
+    """(C, P + C): what each position of a branch may see of its prefix and of itself."""
+    width = max(span.branches)
+    keys = torch.arange(span.prefix + width, device=device)
+    return _visible(keys[span.prefix :], keys, window)
+
+
+def _visible(query_at: torch.Tensor, key_at: torch.Tensor, window: int | None) -> torch.Tensor:
+    distance = query_at[:, None] - key_at[None, :]
+    seen = distance >= 0
+    return seen if window is None else seen & (distance < window)
+
+
+def _scores(
+    q: torch.Tensor,
+    k: torch.Tensor,
+    v: torch.Tensor,
+    mask: torch.Tensor,
+    scale: float,
+    softcap: float | None,
+) -> torch.Tensor:
+    """Attention of (B, H, Q, D) over (B, K, L, D) under a boolean mask (Q, L)."""
+    if softcap is None:
+        return F.scaled_dot_product_attention(
+            q, k, v, attn_mask=mask, scale=scale, enable_gqa=k.shape[1] != q.shape[1]
+        )
+    repeats = q.shape[1] // k.shape[1]
+    k, v = (x.repeat_interleave(repeats, dim=1) for x in (k, v))
+    scores = torch.tanh(q @ k.transpose(2, 3) * scale / softcap) * softcap
+    weights = scores.masked_fill(~mask, float("-inf")).softmax(-1, dtype=torch.float32)
+    return weights.to(q.dtype) @ v
+
+
+def _pad(rest_1HSD: torch.Tensor, span: Span) -> torch.Tensor:
+    """The branches' tokens as a block (G, H, C, D); what fills the gaps is never read."""
+    block = rest_1HSD[0].index_select(1, span.padded_GC.reshape(-1))
+    return block.unflatten(1, span.padded_GC.shape).transpose(0, 1)
+
+
+def _with_prefix(prefix_1KPD: torch.Tensor, rest_1KSD: torch.Tensor, span: Span) -> torch.Tensor:
+    prefix = prefix_1KPD.expand(len(span.branches), -1, -1, -1)
+    return torch.cat([prefix, _pad(rest_1KSD, span)], dim=2)
+
+
+AttentionInterface.register(NAME, attend)

@@ -1,0 +1,180 @@
+"""Supervised training of the first policy: the format, and how slots are filled.
+
+A loop of our own and not TRL's SFTTrainer, because it shares what the GRPO update already has:
+samples with the same tools are packed behind one copy of them, logits exist at the completions
+only, compute is bf16 over fp32 masters without casts, and a killed run goes on bit for bit. None of
+the four comes with SFTTrainer on a CPU.
+"""
+
+from __future__ import annotations
+
+import random
+import shutil
+import time
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from looptool.chat import ChatFormat, load_format
+from looptool.config import PolicyConfig, WarmStartConfig
+from looptool.errors import UserError
+from looptool.models.load import load_tokenizer
+from looptool.records import Checkpoint, Sample
+from looptool.train.checkpoint import load_progress, save_progress
+from looptool.train.packing import Group, pack
+from looptool.train.trainable import save_trained, saved, trainable
+from looptool.work import Progress
+
+if TYPE_CHECKING:
+    import torch
+
+    from looptool.train.optimizer import MasterAdamW
+
+NAME = "warm-start"
+ROW_TOKENS = 2048
+"""Tokens forwarded at once: enough for the matrix products, some 1 MB of activations each."""
+FAMILY = 4
+"""At most so many samples share one copy of their tools: a batch should not be all alike."""
+_SECONDS_BETWEEN_CHECKPOINTS = 180.0
+_WARMUP_SHARE = 0.1
+
+
+def warm_start(
+    config: WarmStartConfig,
+    policy: PolicyConfig,
+    start: Checkpoint,
+    samples: Sequence[Sample],
+    out: Path,
+    seed: int,
+    progress: Progress,
+) -> Checkpoint:
+    """Train `start` on the labels of `samples`; goes on from what `out` already holds.
+
+    Samples whose prompt and completion are longer than the policy's limits are left out.
+    """
+    done = Checkpoint(name=NAME, path=str(out / "weights"), base=start.base)
+    if saved(Path(done.path)) is not None:
+        return done
+    from looptool.train.optimizer import MasterAdamW
+
+    chat = load_format(policy.format, load_tokenizer(start))
+    examples = [pair for sample in samples if (pair := _example(chat, sample, policy))]
+    if not examples:
+        raise UserError(
+            f"warm start: none of {len(samples)} samples fits policy.max_prompt_tokens = "
+            f"{policy.max_prompt_tokens}; raise it"
+        )
+    if len(examples) < len(samples):
+        progress.say(f"warm start: {len(samples) - len(examples)} samples too long, left out")
+    batches = list(_batches(examples, config, seed))
+    model = trainable(policy, start, config.lora, seed)
+    optimizer = MasterAdamW(model, lr=config.learning_rate, max_grad_norm=1.0)
+    _descend(model, optimizer, batches, config.learning_rate, out / "progress", progress)
+    save_trained(model, optimizer, start, Path(done.path), "{}")
+    shutil.rmtree(out / "progress", ignore_errors=True)
+    return done
+
+
+def _descend(
+    model: torch.nn.Module,
+    optimizer: MasterAdamW,
+    batches: list[list[Group]],
+    peak: float,
+    kept: Path,
+    progress: Progress,
+) -> None:
+    """One optimiser step a batch, from the last checkpoint in `kept` on."""
+    first = 0
+    if (found := load_progress(kept)) is not None:
+        optimizer.load_tensors(found[0])
+        first = found[1]["step"]
+    written = time.monotonic()
+    with progress.task(NAME, len(batches), first) as bar:
+        for step in range(first, len(batches)):
+            for group in optimizer.param_groups:
+                group["lr"] = peak * _schedule(step, len(batches))
+            loss = supervised_step(model, optimizer, batches[step])
+            bar.advance(note=f"loss {loss:.3f}")
+            if time.monotonic() - written > _SECONDS_BETWEEN_CHECKPOINTS:
+                save_progress(kept, optimizer.tensors(), {"step": step + 1})
+                written = time.monotonic()
+
+
+def supervised_step(
+    model: torch.nn.Module, optimizer: MasterAdamW, batch: Sequence[Group]
+) -> float:
+    """One update on the mean negative log-likelihood of the batch's scored tokens, returned."""
+    from looptool.train.logprobs import packed_logps
+
+    num_scored = sum(sum(group.scored) for group in batch)
+    total = 0.0
+    for row in rows(batch, ROW_TOKENS):
+        logps_N, _ = packed_logps(model, pack(row, next(model.parameters()).device))
+        loss = -logps_N.sum() / num_scored
+        loss.backward()  # type: ignore[no-untyped-call]
+        total += float(loss.detach())
+    optimizer.step()
+    return total
+
+
+def rows(groups: Sequence[Group], limit: int) -> Iterator[list[Group]]:
+    """Consecutive groups of at most `limit` tokens together; a longer one stands alone."""
+    row: list[Group] = []
+    for group in groups:
+        if row and sum(g.num_tokens for g in row) + group.num_tokens > limit:
+            yield row
+            row = []
+        row.append(group)
+    if row:
+        yield row
+
+
+Example = tuple[str, list[int], list[int]]
+"""What the sample shares with others (its tools), its prompt, its completion."""
+
+
+def _example(chat: ChatFormat, sample: Sample, policy: PolicyConfig) -> Example | None:
+    prompt = chat.prompt_ids(sample.tools, sample.context)
+    completion = chat.completion_ids(sample.label)
+    if len(prompt) > policy.max_prompt_tokens or len(completion) > policy.max_new_tokens:
+        return None
+    return " ".join(tool.hash() for tool in sample.tools), prompt, completion
+
+
+def _batches(
+    examples: Sequence[Example], config: WarmStartConfig, seed: int
+) -> Iterator[list[Group]]:
+    """Every epoch in another order; samples with the same tools in one group."""
+    families: dict[str, list[Example]] = defaultdict(list)
+    for example in examples:
+        families[example[0]].append(example)
+    groups = [
+        _group(family[i : i + 4]) for family in families.values() for i in range(0, len(family), 4)
+    ]
+    for epoch in range(config.epochs):
+        random.Random(f"{seed}/{epoch}").shuffle(groups)
+        yield from rows(groups, config.batch_tokens)
+
+
+def _group(family: Sequence[Example]) -> Group:
+    """The longest common prefix of the prompts, and what each sample adds to it."""
+    prompts = [prompt for _, prompt, _ in family]
+    low, high = min(prompts), max(prompts)
+    shared = next(
+        (i for i, (a, b) in enumerate(zip(low, high, strict=False)) if a != b),
+        min(len(low), len(high)),
+    )
+    return Group(
+        prefix=low[:shared],
+        branches=[[*prompt[shared:], *completion] for _, prompt, completion in family],
+        scored=[len(completion) for _, _, completion in family],
+    )
+
+
+def _schedule(step: int, steps: int) -> float:
+    """Linear warm-up over the first tenth, then linear decay to zero after the last step."""
+    warmup = max(1, round(steps * _WARMUP_SHARE))
+    if step < warmup:
+        return (step + 1) / warmup
+    return (steps - step) / max(1, steps - warmup)
