@@ -29,8 +29,15 @@ FLOWS: dict[Scenario, dict[Needs, float]] = {
     _S.CHAT: {(_S.CHAT,): 0.7, (_S.SINGLE, _S.CHAT): 0.3},
 }
 # Samples of its scenario that one dialogue gives, roughly.
-YIELD = {_S.SINGLE: 1.0, _S.PARALLEL: 0.9, _S.SEQUENTIAL: 1.2, _S.MULTI_TURN: 1.7,
-         _S.MISSING_PARAMETER: 1.6, _S.IRRELEVANT: 0.95, _S.CHAT: 0.95}  # fmt: skip
+YIELD = {
+    _S.SINGLE: 1.0,
+    _S.PARALLEL: 0.9,
+    _S.SEQUENTIAL: 1.2,
+    _S.MULTI_TURN: 1.7,
+    _S.MISSING_PARAMETER: 1.6,
+    _S.IRRELEVANT: 0.95,
+    _S.CHAT: 0.95,
+}
 CLOSING_SHARE = 0.12
 
 
@@ -48,7 +55,8 @@ class Quota:
 
     def take(self, sample: Sample) -> bool:
         """Count the sample if there is room for it; answers that only report what a tool
-        returned have little."""
+        returned have little.
+        """
         scenario = sample.scenario
         wanted = self.wanted.get(scenario, 0)
         if self.taken[scenario] >= wanted:
@@ -68,9 +76,11 @@ def make_briefs(
     config: SeedConfig, quota: Quota, shelf: Shelf, seed: int, side: str, batch: int
 ) -> list[DialogueBrief]:
     """Briefs for what the quota still owes; single calls come last, as other flows give some."""
-    owed = {s: quota.owed(s) for s in FLOWS if s is not _S.SINGLE and quota.owed(s) > 0}
+    owed: dict[Scenario, int] = {
+        s: quota.owed(s) for s in FLOWS if s is not _S.SINGLE and quota.owed(s) > 0
+    }
     if batch or not owed:
-        owed |= {_S.SINGLE: quota.owed(_S.SINGLE)}
+        owed[_S.SINGLE] = quota.owed(_S.SINGLE)
     return [
         _brief(config, shelf, scenario, f"{side}/{batch}/{scenario.value}/{n}", seed)
         for scenario, number in owed.items()
@@ -94,5 +104,5 @@ def _brief(
         domain=core.path[0],
         seed=stable("dialogue", seed, name) >> 16,
         absent=tools_of(absent),
-        tool_error=rng.random() < config.tool_errors * 2,
+        tool_error=rng.random() < config.tool_errors,
     )

@@ -13,8 +13,11 @@ from looptool.toolmatch import validate_call
 
 MAX_MESSAGE = 4000
 _UNRESOLVED = re.compile(r"\{[A-Za-z_]\w*\}|\[[^\]\n]*\{|\{[^}\n]*\]|\bNone\b")
-_IDLE = frozenset("a an the of for to in on by and or with is are be its it get set given this that "
-                  "from at as one all".split())  # fmt: skip
+_IDLE_WORDS = """
+a an the of for to in on by and or with is are be its it get set given this that from at as one
+all
+"""
+_IDLE = frozenset(_IDLE_WORDS.split())
 
 
 class Fault(StrEnum):

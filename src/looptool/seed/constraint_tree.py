@@ -15,7 +15,7 @@ from typing import Any
 
 from looptool.records import Tool
 from looptool.seed.dice import dice, weighted
-from looptool.seed.property_schemas import property_schema
+from looptool.seed.property_schemas import Manner, draw_manner, property_schema
 from looptool.seed.vocabulary import Operation, Param
 
 COORDINATES = (("latitude", "longitude"), ("lat", "lon"), ("lat", "lng"))
@@ -30,8 +30,7 @@ class Constraints:
     alias: float
     keep_optional: float
     nest: bool
-    enum_as_text: float
-    default_in: str
+    manner: Manner
     strict: bool
     coordinates: str
 
@@ -47,11 +46,11 @@ class Constraints:
                 "schema": "State defaults with the `default` keyword.",
                 "text": "State defaults in the descriptions only.",
                 "nowhere": "State no defaults.",
-            }[self.default_in],
+            }[self.manner.default_in],
         ]
         if self.nest:
             lines.append("Group parameters that belong together in a nested object.")
-        if self.enum_as_text > 0.5:
+        if self.manner.enum_as_text > 0.5:
             lines.append("List allowed values in the description, without `enum`.")
         return tuple(lines)
 
@@ -67,8 +66,7 @@ def draw_constraints(seed: int) -> Constraints:
         alias=rng.choice((0.0, 0.3, 0.6)),
         keep_optional=rng.choice((0.0, 0.3, 0.5, 0.7, 1.0, 1.0)),
         nest=rng.random() < 0.35,
-        enum_as_text=rng.choice((0.0, 0.0, 0.2, 0.9)),
-        default_in=weighted(rng, {"schema": 0.6, "text": 0.25, "nowhere": 0.15}),
+        manner=draw_manner(rng),
         strict=rng.random() < 0.1,
         coordinates=weighted(rng, {"object": 0.45, "numbers": 0.35, "array": 0.12, "string": 0.08}),
     )
@@ -141,7 +139,7 @@ def _property_names(
     operation: Operation, params: dict[str, Param], drawn: Constraints, rng: Random
 ) -> dict[str, str]:
     """Aliases that could mean two of the operation's parameters are not used."""
-    meanings = Counter(operation.params)
+    meanings = Counter(list(operation.params))
     for key, param in operation.params.items():
         meanings.update(set(param.names) - {key})
         meanings.update({param.within} if param.within else ())
@@ -157,7 +155,7 @@ def _places(
     name: str, param: Param, drawn: Constraints, rng: Random
 ) -> list[tuple[str, dict[str, Any]]]:
     if param.kind != "coordinates":
-        return [(name, property_schema(param, name, drawn.enum_as_text, drawn.default_in, rng))]
+        return [(name, property_schema(param, name, drawn.manner, rng))]
     about = rng.choice(param.about)
     number = {"type": "number"}
     if drawn.coordinates == "array":

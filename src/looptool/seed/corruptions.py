@@ -84,8 +84,9 @@ def make_up_call(tool: Tool, context: tuple[Message, ...], rng: Random) -> ToolC
 def made_up(schema: Mapping[str, Any], context: tuple[Message, ...], rng: Random) -> Any:
     """A value of the schema's type: one of its enum, else something that was said, else a guess."""
     if schema.get("enum"):
-        return rng.choice([value for value in schema["enum"] if value != schema.get("default")]
-                          or schema["enum"])  # fmt: skip
+        return rng.choice(
+            [value for value in schema["enum"] if value != schema.get("default")] or schema["enum"]
+        )
     said = context[-1].content if context else ""
     match schema.get("type", "string"):
         case "boolean":
@@ -130,10 +131,16 @@ def _refit(
 def _fits(value: Any, schema: Mapping[str, Any]) -> bool:
     if "enum" in schema:
         return value in schema["enum"]
-    kinds = {"string": str, "integer": int, "number": (int, float), "array": list, "object": dict,
-             "boolean": bool}  # fmt: skip
-    kind = kinds.get(str(schema.get("type", "string")), str)
-    return isinstance(value, kind) and (kind is bool or not isinstance(value, bool))
+    kinds: dict[str, tuple[type, ...]] = {
+        "string": (str,),
+        "integer": (int,),
+        "number": (int, float),
+        "array": (list,),
+        "object": (dict,),
+        "boolean": (bool,),
+    }
+    kind = kinds.get(str(schema.get("type", "string")), (str,))
+    return isinstance(value, kind) and (bool in kind or not isinstance(value, bool))
 
 
 def _other_value(
@@ -160,8 +167,13 @@ def _other_text(value: str, others: list[str], sample: Sample, rng: Random) -> s
         return moved.isoformat() + value[10:]
     ways = [_one_digit_off(value, rng)] if any(c.isdigit() for c in value) else []
     ways += [o for o in others if o != value and not _DATE.match(o)]
-    ways += [name for m in sample.context if m.role == "user" for name in _NAME.findall(m.content[1:])
-             if name not in value and value not in name][:3]  # fmt: skip
+    ways += [
+        name
+        for m in sample.context
+        if m.role == "user"
+        for name in _NAME.findall(m.content[1:])
+        if name not in value and value not in name
+    ][:3]
     if " " in value:
         ways += [value.rsplit(" ", 1)[0], value.split(" ", 1)[1]]
     if value.isalpha() and len(value) > 4:

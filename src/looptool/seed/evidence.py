@@ -12,12 +12,34 @@ from looptool.records import Message
 from looptool.seed.kinds import MONTHS
 from looptool.seed.pools import pools
 
-_ONES = ("zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen "
-         "fifteen sixteen seventeen eighteen nineteen twenty").split()  # fmt: skip
-_TENS = {w: 10 * n for n, w in enumerate("twenty thirty forty fifty sixty seventy eighty ninety".split(), 2)}  # fmt: skip
-_WORD_NUMBERS = {**{w: n for n, w in enumerate(_ONES)}, **_TENS, "hundred": 100, "thousand": 1000,
-                 "dozen": 12, "once": 1, "twice": 2, "half": 0.5, "a": 1, "an": 1,
-                 "million": 1_000_000, "quarter": 0.25, "first": 1, "second": 2, "third": 3}  # fmt: skip
+_ONE_WORDS = """
+zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen
+sixteen seventeen eighteen nineteen twenty
+"""
+_ONES = _ONE_WORDS.split()
+_TENS = {
+    w: 10 * n
+    for n, w in enumerate(
+        ("twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety"), 2
+    )
+}
+_WORD_NUMBERS: dict[str, float] = {
+    **{w: n for n, w in enumerate(_ONES)},
+    **_TENS,
+    "hundred": 100,
+    "thousand": 1000,
+    "dozen": 12,
+    "once": 1,
+    "twice": 2,
+    "half": 0.5,
+    "a": 1,
+    "an": 1,
+    "million": 1_000_000,
+    "quarter": 0.25,
+    "first": 1,
+    "second": 2,
+    "third": 3,
+}
 _MONTH = {name.lower(): n for n, name in enumerate(MONTHS, 1)}
 _MONTH |= {name[:3].lower(): n for n, name in enumerate(MONTHS, 1)} | {"sept": 9}
 _MONTH_RE = "|".join(sorted(_MONTH, key=len, reverse=True))
@@ -31,13 +53,20 @@ _DAY_FIRST = re.compile(
 _CLOCK = re.compile(r"\b(\d{1,2})(?:[:.](\d{2}))?(?::\d{2})?\s*([ap])?\.?(?:m\b)?", re.I)
 _SPOKEN_CLOCK = re.compile(
     r"\b(?:(half|quarter) (past|to) )?([a-z]+|\d{1,2})(?: o'clock)? "
-    r"(in the morning|in the afternoon|in the evening|at night)", re.I)  # fmt: skip
+    r"(in the morning|in the afternoon|in the evening|at night)",
+    re.I,
+)
 _UNIT_FACTORS = (1, 60, 3600, 24, 1440, 86400, 7, 12, 1000, 100, 0.01, 1 / 60)
 _MIXED = re.compile(
     r"(\d+|an?|one) (hour|minute|day|week|year)s?,? (?:and )?(\d+) (minute|second|hour|day|month)s?"
 )
-_RATIO = {("hour", "minute"): 60, ("minute", "second"): 60, ("day", "hour"): 24, ("week", "day"): 7,
-          ("year", "month"): 12}  # fmt: skip
+_RATIO = {
+    ("hour", "minute"): 60,
+    ("minute", "second"): 60,
+    ("day", "hour"): 24,
+    ("week", "day"): 7,
+    ("year", "month"): 12,
+}
 
 
 @dataclass(frozen=True)
@@ -120,23 +149,25 @@ def _times(text: str) -> Iterator[str]:
     if re.search(r"\bmidnight\b", text, re.I):
         yield "00:00"
     for fraction, side, hour, part in _SPOKEN_CLOCK.findall(text):
-        h = int(hour) if hour.isdigit() else _WORD_NUMBERS.get(hour.lower(), -1)
+        h = int(hour if hour.isdigit() else _WORD_NUMBERS.get(hour.lower(), -1))
         if 0 < h <= 12:
-            minute = {"half": 30, "quarter": 15}.get(fraction.lower(), 0)
-            total = (int(h) % 12 + (0 if "morning" in part.lower() else 12)) * 60
-            total += -minute if side.lower() == "to" else minute
+            past = {"half": 30, "quarter": 15}.get(fraction.lower(), 0)
+            total = (h % 12 + (0 if "morning" in part.lower() else 12)) * 60
+            total += -past if side.lower() == "to" else past
             yield f"{total // 60 % 24:02d}:{total % 60:02d}"
 
 
 def supports(evidence: Evidence, value: Any, schema: Mapping[str, Any]) -> bool:
     """Whether an argument can have come from the text. What needs understanding (switches, closed
-    sets of values) is taken on trust."""
+    sets of values) is taken on trust.
+    """
     if value is None or isinstance(value, bool) or "enum" in schema or "const" in schema:
         return True
     if isinstance(value, list):
         items = schema.get("items", {})
-        return all(supports(evidence, each, items if isinstance(items, dict) else {})
-                   for each in value)  # fmt: skip
+        return all(
+            supports(evidence, each, items if isinstance(items, dict) else {}) for each in value
+        )
     if isinstance(value, dict):
         inner = schema.get("properties", {})
         return all(supports(evidence, each, inner.get(name, {})) for name, each in value.items())
@@ -180,6 +211,10 @@ def _clock_of(value: str) -> str | None:
 def _decoded(value: str) -> tuple[str, ...]:
     """What an ISO code stands for."""
     known = pools()
-    names = [name for table in (known.countries, known.languages)
-             for name, code in table.items() if code == value]  # fmt: skip
+    names = [
+        name
+        for table in (known.countries, known.languages)
+        for name, code in table.items()
+        if code == value
+    ]
     return (*names, *known.currencies.get(value, ()))

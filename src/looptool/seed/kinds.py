@@ -18,9 +18,19 @@ from looptool.seed.vocabulary import Param
 
 WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 MONTHS = (
-    "January", "February", "March", "April", "May", "June", "July", "August", "September",
-    "October", "November", "December",
-)  # fmt: skip
+    "January",
+    "February",
+    "March",
+    "April",
+    "May",
+    "June",
+    "July",
+    "August",
+    "September",
+    "October",
+    "November",
+    "December",
+)
 _FIRST_DAY = date(2024, 1, 1)
 _NUM_DAYS = 3 * 365
 
@@ -65,15 +75,18 @@ def draw_id(noun: str, rng: Random) -> str:
 
 
 def draw_date(rng: Random) -> str:
+    """A day of the years 2024 to 2026."""
     return (_FIRST_DAY + timedelta(days=rng.randrange(_NUM_DAYS))).isoformat()
 
 
 def draw_time(rng: Random) -> str:
+    """Mostly a waking hour, mostly on the hour or the half."""
     hour = rng.choice((7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, rng.randrange(24)))
     return f"{hour:02d}:{rng.choice((0, 0, 0, 30, 30, 15, 45, rng.randrange(0, 60, 5))):02d}"
 
 
 def draw_person(rng: Random) -> str:
+    """First and last name."""
     return f"{rng.choice(pools().first_names)} {rng.choice(pools().last_names)}"
 
 
@@ -190,7 +203,8 @@ def _coordinates(param: Param, rng: Random) -> tuple[float, float]:
 def _list(param: Param, rng: Random) -> tuple[Any, ...]:
     item = item_of(param)
     taken: tuple[Any, ...] = ()
-    for _ in range(rng.choice((1, 2, 2, 2, 3, 3, 4))):
+    numeric = param.of in ("integer", "number", "money", "percent")
+    for _ in range(rng.choice((3, 4, 4, 5, 6) if numeric else (1, 2, 2, 2, 3, 3, 4))):
         value = draw_other(item, rng, taken)
         taken = taken if value is None else (*taken, value)
     return taken

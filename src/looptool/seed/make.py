@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from pathlib import Path
 
+from pydantic import Field
+
 from looptool.config import SeedConfig
 from looptool.errors import UserError
 from looptool.records import Record, Sample, Seed
@@ -25,7 +27,7 @@ class Harvest(Record):
     """The sound samples of one dialogue, and why others of it were rejected."""
 
     samples: tuple[Sample, ...] = ()
-    rejected: dict[str, int] = {}
+    rejected: dict[str, int] = Field(default_factory=dict)
 
 
 def make_seed(config: SeedConfig, seed: int, teacher: Teacher, work: Work) -> Seed:

@@ -18,7 +18,9 @@ from looptool.seed.corruptions import (
 from looptool.seed.dice import dice, stable
 from looptool.toolmatch import match
 
-_NOISE = tuple(error for error in ErrorType if error is not ErrorType.SHOULD_ASK)
+_NOISE: tuple[ErrorType, ...] = tuple(
+    error for error in ErrorType if error is not ErrorType.SHOULD_ASK
+)
 
 
 def plant(sample: Sample, error: ErrorType, rng: Random) -> Label | None:
@@ -51,7 +53,7 @@ def spoil(
     wanted = round(share * len(samples))
     order = sorted(range(len(samples)), key=lambda n: stable("noise", seed, samples[n].id))
     spoilt: dict[int, tuple[Label, ErrorType]] = {}
-    counts = dict.fromkeys(_NOISE, 0)
+    counts: dict[ErrorType, int] = dict.fromkeys(_NOISE, 0)
     for n in order:
         if len(spoilt) >= wanted:
             break

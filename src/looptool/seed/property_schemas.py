@@ -1,9 +1,11 @@
 """The JSON Schema of one parameter: type, format, enum, bounds, default, and a description that
-says whatever a reader needs to write the value (unit, date format, code)."""
+says whatever a reader needs to write the value (unit, date format, code).
+"""
 
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from random import Random
 from typing import Any
 
@@ -17,23 +19,45 @@ _FORMATS = {"email": ("email", 0.5), "url": ("uri", 0.4), "date": ("date", 0.4)}
 _CLOCK = re.compile(r"HH:MM|ISO|24-hour|AM/PM", re.I)
 
 
-def property_schema(
-    param: Param, name: str, enum_as_text: float, default_in: str, rng: Random
-) -> dict[str, Any]:
+@dataclass(frozen=True)
+class Manner:
+    """What all properties of a tool have in common."""
+
+    enum_as_text: float
+    default_in: str
+    date_format: str
+    clock: str
+    datetime_format: str
+
+
+def draw_manner(rng: Random) -> Manner:
+    """Mostly the usual ones."""
+    return Manner(
+        enum_as_text=rng.choice((0.0, 0.0, 0.2, 0.9)),
+        default_in=weighted(rng, {"schema": 0.6, "text": 0.25, "nowhere": 0.15}),
+        date_format=weighted(rng, {"YYYY-MM-DD": 8, "DD/MM/YYYY": 0.7, "MM/DD/YYYY": 0.7}),
+        clock=weighted(rng, {"HH:MM": 8, "HH:MM:SS": 1, "h:MM AM/PM": 1}),
+        datetime_format=rng.choice(("YYYY-MM-DDTHH:MM:SS", "YYYY-MM-DD HH:MM", "YYYY-MM-DDTHH:MM")),
+    )
+
+
+def property_schema(param: Param, name: str, manner: Manner, rng: Random) -> dict[str, Any]:
     """The schema of `param` under the property name `name`."""
-    schema = _typed(param, enum_as_text, rng)
+    schema = _typed(param, manner, rng)
     about = rng.choice(param.about)
-    said = about if not (note := _note(param, name, about, schema, rng)) else f"{about} {note}"
+    said = (
+        about if not (note := _note(param, name, about, schema, manner, rng)) else f"{about} {note}"
+    )
     schema["description"] = said
     if param.kind == "list":
-        schema["items"] = _typed(item_of(param), enum_as_text, rng)
+        schema["items"] = _typed(item_of(param), manner, rng)
         if "values_note" in schema["items"]:
             schema["description"] += " " + schema["items"].pop("values_note")
     if "values_note" in schema:
         schema["description"] += " " + schema.pop("values_note")
-    if param.optional and param.default is not None and default_in != "nowhere":
+    if param.optional and param.default is not None and manner.default_in != "nowhere":
         default = _default(param, schema)
-        if default_in == "schema":
+        if manner.default_in == "schema":
             schema["default"] = default
         elif "default" not in schema["description"].lower():
             schema["description"] += f" Defaults to {_in_words(default)}."
@@ -54,7 +78,7 @@ def _in_words(value: Any) -> str:
     return f"'{value}'" if isinstance(value, str) else str(value)
 
 
-def _typed(param: Param, enum_as_text: float, rng: Random) -> dict[str, Any]:
+def _typed(param: Param, manner: Manner, rng: Random) -> dict[str, Any]:
     schema: dict[str, Any] = {"type": "string"}
     match param.kind:
         case "bool":
@@ -70,14 +94,14 @@ def _typed(param: Param, enum_as_text: float, rng: Random) -> dict[str, Any]:
         case "id" if id_style(param.noun or "") == "digits" and rng.random() < 0.35:
             schema["type"] = "integer"
         case "enum":
-            _enumerate(schema, list(param.values), enum_as_text, rng)
+            _enumerate(schema, list(param.values), manner.enum_as_text, rng)
         case "weekday" if rng.random() < 0.6:
             lower = rng.random() < 0.5
             schema["enum"] = [day.lower() if lower else day for day in WEEKDAYS]
     if param.kind == "month" and schema["type"] == "string" and rng.random() < 0.4:
         schema["enum"] = list(MONTHS)
     keyword, share = _FORMATS.get(param.kind, ("", 0.0))
-    if rng.random() < share:
+    if rng.random() < share and (keyword != "date" or manner.date_format == "YYYY-MM-DD"):
         schema["format"] = keyword
     _bound(schema, param, rng)
     return schema
@@ -103,21 +127,23 @@ def _bound(schema: dict[str, Any], param: Param, rng: Random) -> None:
             schema["maximum"] = int(param.max) if param.max == int(param.max) else param.max
 
 
-def _note(param: Param, name: str, about: str, schema: dict[str, Any], rng: Random) -> str:
+def _note(
+    param: Param, name: str, about: str, schema: dict[str, Any], manner: Manner, rng: Random
+) -> str:
     """What the description must still say so that the value can be written."""
     text = f"{name} {about}".lower()
     item = item_of(param) if param.kind == "list" else param
     match item.kind:
         case "date" if not DATE_FORMAT.search(about):
-            if schema.get("format") == "date" or "ISO" in about:
-                return "" if rng.random() < 0.4 else "(YYYY-MM-DD)"
-            return _date_note(rng)
+            if schema.get("format") == "date" and rng.random() < 0.4:
+                return ""
+            written = manner.date_format
+            return rng.choice((f"Format: {written}.", f"In {written} format.", f"({written})"))
         case "time" if not _CLOCK.search(about):
-            clock = weighted(rng, {"HH:MM": 8, "HH:MM:SS": 1, "h:MM AM/PM": 1})
-            return f"Format: {clock}." if "AM" in clock else f"Format: {clock}, 24-hour clock."
+            am_pm = "AM" in manner.clock
+            return f"Format: {manner.clock}{'' if am_pm else ', 24-hour clock'}."
         case "datetime" if not _CLOCK.search(about):
-            written = rng.choice(("YYYY-MM-DDTHH:MM:SS", "YYYY-MM-DD HH:MM", "YYYY-MM-DDTHH:MM"))
-            return f"Format: {written}."
+            return f"Format: {manner.datetime_format}."
         case "duration" if (param.unit or "") not in text:
             return f"In {param.unit}."
         case "percent" if "percent" not in text and "%" not in text:
@@ -135,11 +161,6 @@ def _note(param: Param, name: str, about: str, schema: dict[str, Any], rng: Rand
         case "number" | "integer" | "money":
             return _unit_note(item, text)
     return ""
-
-
-def _date_note(rng: Random) -> str:
-    written = weighted(rng, {"YYYY-MM-DD": 8, "DD/MM/YYYY": 0.8, "MM/DD/YYYY": 0.8})
-    return rng.choice((f"Format: {written}.", f"In {written} format.", f"({written})"))
 
 
 def _unit_note(param: Param, text: str) -> str:

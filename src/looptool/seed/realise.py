@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from pydantic import JsonValue
@@ -38,6 +38,7 @@ def realise(param: Param, value: Any, schema: Schema) -> JsonValue:
 
 
 def description_of(schema: Schema) -> str:
+    """The description, or nothing."""
     text = schema.get("description", "")
     return text if isinstance(text, str) else ""
 
@@ -129,7 +130,7 @@ def _coordinates(param: Param, value: tuple[float, float], schema: Schema) -> Js
     return f"{value[0]},{value[1]}"
 
 
-_REALISE = {
+_REALISE: dict[str, Callable[[Param, Any, Schema], JsonValue]] = {
     "date": _date,
     "time": _time,
     "datetime": _datetime,

@@ -12,34 +12,119 @@ from looptool.seed.pools import pools
 from looptool.seed.vocabulary import Param
 
 WORDS = (
-    "zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten",
-    "eleven", "twelve",
-)  # fmt: skip
+    "zero",
+    "one",
+    "two",
+    "three",
+    "four",
+    "five",
+    "six",
+    "seven",
+    "eight",
+    "nine",
+    "ten",
+    "eleven",
+    "twelve",
+)
 LONG_UNITS = {
-    "kg": "kilograms", "g": "grams", "mg": "milligrams", "km": "kilometers", "m": "meters",
-    "cm": "centimeters", "mm": "millimeters", "ml": "milliliters", "l": "liters", "L": "liters",
-    "GB": "gigabytes", "MB": "megabytes", "kWh": "kilowatt-hours", "kW": "kilowatts",
-    "W": "watts", "lb": "pounds", "lbs": "pounds", "oz": "ounces", "mi": "miles", "ft": "feet",
-    "°C": "degrees Celsius", "°F": "degrees Fahrenheit", "km/h": "kilometers per hour",
-    "mph": "miles per hour", "MHz": "megahertz", "kHz": "kilohertz", "Hz": "hertz", "V": "volts",
-}  # fmt: skip
+    "kg": "kilograms",
+    "g": "grams",
+    "mg": "milligrams",
+    "km": "kilometers",
+    "m": "meters",
+    "cm": "centimeters",
+    "mm": "millimeters",
+    "ml": "milliliters",
+    "l": "liters",
+    "L": "liters",
+    "GB": "gigabytes",
+    "MB": "megabytes",
+    "kWh": "kilowatt-hours",
+    "kW": "kilowatts",
+    "W": "watts",
+    "lb": "pounds",
+    "lbs": "pounds",
+    "oz": "ounces",
+    "mi": "miles",
+    "ft": "feet",
+    "°C": "degrees Celsius",
+    "°F": "degrees Fahrenheit",
+    "km/h": "kilometers per hour",
+    "mph": "miles per hour",
+    "MHz": "megahertz",
+    "kHz": "kilohertz",
+    "Hz": "hertz",
+    "V": "volts",
+}
 SIGNS = {
-    "$": "$", "usd": "$", "dollars": "$", "us dollars": "$", "€": "€", "eur": "€", "euros": "€",
-    "£": "£", "gbp": "£", "pounds": "£", "¥": "¥",
-}  # fmt: skip
+    "$": "$",
+    "usd": "$",
+    "dollars": "$",
+    "us dollars": "$",
+    "€": "€",
+    "eur": "€",
+    "euros": "€",
+    "£": "£",
+    "gbp": "£",
+    "pounds": "£",
+    "¥": "¥",
+}
 _SPOKEN = {"$": ("dollars", "USD"), "€": ("euros", "EUR"), "£": ("pounds", "GBP")}
 _IRREGULAR = {
-    "people": "person", "children": "child", "feet": "foot", "men": "man", "women": "woman",
-    "mice": "mouse", "series": "series", "lives": "life", "shelves": "shelf", "loaves": "loaf",
-    "leaves": "leaf", "knives": "knife", "halves": "half", "teeth": "tooth", "movies": "movie",
-    "cookies": "cookie", "calories": "calorie", "boxes": "box", "dishes": "dish",
-    "dollars": "dollar", "axes": "axis", "degrees Celsius": "degree Celsius", "news": "news",
-    "degrees Fahrenheit": "degree Fahrenheit", "hertz": "hertz", "horses": "horse",
-    "miles per hour": "mile per hour", "kilometers per hour": "kilometer per hour",
-    "dozens": "dozen", "ties": "tie", "pies": "pie", "zombies": "zombie",
-}  # fmt: skip
-_MEASURED = ("another", "the", "next", "last", "first", "of", "extra", "past", "top", "every", "a",
-             "additional", "more", "least", "most", "these", "those", "my", "our")  # fmt: skip
+    "people": "person",
+    "children": "child",
+    "feet": "foot",
+    "men": "man",
+    "women": "woman",
+    "mice": "mouse",
+    "series": "series",
+    "lives": "life",
+    "shelves": "shelf",
+    "loaves": "loaf",
+    "leaves": "leaf",
+    "knives": "knife",
+    "halves": "half",
+    "teeth": "tooth",
+    "movies": "movie",
+    "cookies": "cookie",
+    "calories": "calorie",
+    "boxes": "box",
+    "dishes": "dish",
+    "dollars": "dollar",
+    "axes": "axis",
+    "degrees Celsius": "degree Celsius",
+    "news": "news",
+    "degrees Fahrenheit": "degree Fahrenheit",
+    "hertz": "hertz",
+    "horses": "horse",
+    "miles per hour": "mile per hour",
+    "kilometers per hour": "kilometer per hour",
+    "dozens": "dozen",
+    "ties": "tie",
+    "pies": "pie",
+    "zombies": "zombie",
+}
+_MEASURED = (
+    "another",
+    "the",
+    "next",
+    "last",
+    "first",
+    "of",
+    "extra",
+    "past",
+    "top",
+    "every",
+    "a",
+    "additional",
+    "more",
+    "least",
+    "most",
+    "these",
+    "those",
+    "my",
+    "our",
+)
 
 
 def say(param: Param, value: Any, rng: Random, before: str = "") -> str:
@@ -51,7 +136,7 @@ def say(param: Param, value: Any, rng: Random, before: str = "") -> str:
 
 
 def singular(noun: str) -> str:
-    """ "checked bags" → "checked bag"; symbols stay as they are."""
+    """The unit of one: "checked bags" → "checked bag"; symbols stay as they are."""
     if noun in _IRREGULAR:
         return _IRREGULAR[noun]
     head, space, last = noun.rpartition(" ")
@@ -85,7 +170,7 @@ def join_list(items: list[str], rng: Random) -> str:
 
 
 def with_unit(number: str, value: float, unit: str) -> str:
-    """ "4.5" and "kg" → "4.5 kg"; "1" and "passengers" → "1 passenger"."""
+    """The number with its unit: "4.5 kg", "1 passenger", "20%"."""
     if not unit:
         return number
     if unit in ("%", "°", "x"):
@@ -132,9 +217,12 @@ def _percent(param: Param, value: Any, rng: Random, before: str) -> str:
 
 
 _LARGER = {
-    "seconds": ("minutes", 60), "minutes": ("hours", 60), "hours": ("days", 24),
-    "days": ("weeks", 7), "months": ("years", 12),
-}  # fmt: skip
+    "seconds": ("minutes", 60),
+    "minutes": ("hours", 60),
+    "hours": ("days", 24),
+    "days": ("weeks", 7),
+    "months": ("years", 12),
+}
 
 
 def _duration(param: Param, value: Any, rng: Random, before: str) -> str:
@@ -251,8 +339,9 @@ def _currency(param: Param, value: str, rng: Random, before: str) -> str:
 
 def _list(param: Param, value: tuple[Any, ...], rng: Random, before: str) -> str:
     item = item_of(param)
-    return join_list([say(item, each, rng, before if n == 0 else "") for n, each in
-                      enumerate(value)], rng)  # fmt: skip
+    return join_list(
+        [say(item, each, rng, before if n == 0 else "") for n, each in enumerate(value)], rng
+    )
 
 
 def _as_written(param: Param, value: Any, rng: Random, before: str) -> str:

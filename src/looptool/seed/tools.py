@@ -45,11 +45,14 @@ def write_tools(
     num_held = min(config.tools - 1, max(1, round(config.tools * config.held_out_share)))
     num_held = num_held if sides[1] and config.tools > 1 else 0
     briefs = [
-        ToolBrief(path=leaf.path, seed=stable(seed, *leaf.path, use) >> 16,
-                  constraints=draw_constraints(stable(seed, *leaf.path, use) >> 16).words())
+        ToolBrief(
+            path=leaf.path,
+            seed=stable(seed, *leaf.path, use) >> 16,
+            constraints=draw_constraints(stable(seed, *leaf.path, use) >> 16).words(),
+        )
         for side, number in zip(sides, (config.tools - num_held, num_held), strict=True)
         for leaf, use in spread(side, number, seed)
-    ]  # fmt: skip
+    ]
 
     async def write(brief: ToolBrief) -> _Attempt:
         return _Attempt(tool=await teacher.write_tool(brief))

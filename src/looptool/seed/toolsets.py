@@ -89,4 +89,5 @@ def _clash(one: Written, other: Written) -> bool:
 
 
 def tools_of(written: Sequence[Written]) -> tuple[Tool, ...]:
+    """The tools without their places."""
     return tuple(each.tool for each in written)

@@ -8,20 +8,39 @@ from looptool.seed.dice import weighted
 from looptool.seed.kinds import draw_other
 from looptool.teachers.offline.goals import Clause, Goal, express, surface
 from looptool.teachers.offline.links import links, point_at
-from looptool.teachers.offline.manners import dress, line
+from looptool.teachers.offline.manners import Voice, dress, line
 from looptool.teachers.offline.parallel import finish
 from looptool.teachers.offline.phrase import sentence
 from looptool.teachers.offline.script import Story
 from looptool.teachers.offline.sense import Sense, Slot
 
 _NAMES = ("city", "country", "place", "person", "company", "language", "currency", "weekday")
-_CHANGEABLE = (*_NAMES, "date", "time", "datetime", "integer", "number", "money", "percent",
-               "duration", "enum", "id", "color", "year", "month")  # fmt: skip
+_CHANGEABLE = (
+    *_NAMES,
+    "date",
+    "time",
+    "datetime",
+    "integer",
+    "number",
+    "money",
+    "percent",
+    "duration",
+    "enum",
+    "id",
+    "color",
+    "year",
+    "month",
+)
 _CARRIED = {
-    "city": "the same city", "date": "the same day", "person": "the same person",
-    "country": "the same country", "company": "the same company", "place": "the same place",
-    "language": "the same language", "address": "the same address",
-}  # fmt: skip
+    "city": "the same city",
+    "date": "the same day",
+    "person": "the same person",
+    "country": "the same country",
+    "company": "the same company",
+    "place": "the same place",
+    "language": "the same language",
+    "address": "the same address",
+}
 _ORDERED = ("date", "time", "datetime", "year")
 
 
@@ -39,11 +58,11 @@ def follow_up(story: Story) -> tuple[str, Goal] | None:
 
 def _change(story: Story) -> tuple[str, Goal] | None:
     assert story.goal is not None
-    return change(story.goal, story.rng)
+    return change(story.goal, story.voice, story.rng)
 
 
-def change(goal: Goal, rng: Random, key: str = "") -> tuple[str, Goal] | None:
-    """A new value for one slot of the last goal. `key` picks the phrases ("wrong": a correction)."""
+def change(goal: Goal, voice: Voice, rng: Random, key: str = "") -> tuple[str, Goal] | None:
+    """A new value for one slot of the goal; `key` picks the phrases ("wrong": a correction)."""
     slots = [goal.sense.slots[name] for name in goal.values]
     slots = [slot for slot in slots if _can_change(slot, slots)]
     if not slots:
@@ -52,7 +71,7 @@ def change(goal: Goal, rng: Random, key: str = "") -> tuple[str, Goal] | None:
     value = draw_other(slot.param, rng, tuple(goal.values.values()))
     if value is None:
         return None
-    said = surface(slot, value, rng)
+    said = surface(slot, value, voice)
     alone = sum(_alike(slot, each) for each in goal.sense.slots.values()) == 1
     if not alone or slot.param.kind == "year":
         text = line("follow", "named", rng, x=said, label=slot.label)
@@ -95,7 +114,7 @@ def _linked(story: Story) -> tuple[str, Goal] | None:
         return None
     words, value = pointed
     words = words.removesuffix(" you find")
-    return _next(link.second, rng, {link.slot.name: value}, {link.slot.name: words})
+    return _next(link.second, story.voice, rng, {link.slot.name: value}, {link.slot.name: words})
 
 
 def _carried(story: Story) -> tuple[str, Goal] | None:
@@ -111,7 +130,7 @@ def _carried(story: Story) -> tuple[str, Goal] | None:
                 continue
             need = sense.required() | {name}
             fixed, spoken = {name: last.values[same[0]]}, {name: _CARRIED[kind]}
-            return _next(sense, rng, fixed, spoken, need)
+            return _next(sense, story.voice, rng, fixed, spoken, need)
     return None
 
 
@@ -121,8 +140,8 @@ def _other(story: Story) -> tuple[str, Goal] | None:
     senses = [sense for sense in story.senses if last is None or sense is not last.sense]
     if not senses:
         return None
-    clause = express(story.rng.choice(senses), story.rng)
-    return (finish(clause, story.persona, story.rng), clause.goal) if clause else None
+    clause = express(story.rng.choice(senses), story.voice, story.rng)
+    return (finish(clause, story.voice, story.rng), clause.goal) if clause else None
 
 
 def _added(story: Story) -> tuple[str, Goal] | None:
@@ -137,18 +156,19 @@ def _added(story: Story) -> tuple[str, Goal] | None:
     if not switches:
         return None
     slot = rng.choice(switches)
-    text = line("follow", "added", rng, x=surface(slot, True, rng))
+    text = line("follow", "added", rng, x=surface(slot, True, story.voice))
     return text, Goal(goal.sense, {**goal.values, slot.name: True})
 
 
 def _next(
     sense: Sense,
+    voice: Voice,
     rng: Random,
     fixed: dict[str, object],
     spoken: dict[str, str],
     need: set[str] | None = None,
 ) -> tuple[str, Goal] | None:
-    clause = express(sense, rng, need=need, fixed=fixed, spoken=spoken, commands_only=True)
+    clause = express(sense, voice, rng, need=need, fixed=fixed, spoken=spoken, commands_only=True)
     if clause is None:
         return None
     return next_message(clause, rng), clause.goal

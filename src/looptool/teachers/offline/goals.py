@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date, timedelta
+from itertools import pairwise
 from random import Random
 from typing import Any
 
 from looptool.records import ToolCall
 from looptool.seed.kinds import draw
 from looptool.seed.surfaces import say
+from looptool.teachers.offline.manners import Voice
 from looptool.teachers.offline.phrase import VERBATIM, Wording, begins_verbatim, choose, fill
 from looptool.teachers.offline.sense import Sense, Slot
 
@@ -39,8 +41,12 @@ class Clause:
     surfaces: dict[str, str] = field(default_factory=dict)
 
 
-def draw_values(sense: Sense, slots: Mapping[str, Slot] | tuple[str, ...], rng: Random,
-                fixed: Mapping[str, Any] | None = None) -> dict[str, Any]:  # fmt: skip
+def draw_values(
+    sense: Sense,
+    slots: Mapping[str, Slot] | tuple[str, ...],
+    rng: Random,
+    fixed: Mapping[str, Any] | None = None,
+) -> dict[str, Any]:
     """Values for the named slots that go together: start before end, two cities unlike."""
     values: dict[str, Any] = {}
     for name in slots:
@@ -63,10 +69,7 @@ def _put_in_order(sense: Sense, values: dict[str, Any], fixed: set[str], rng: Ra
     by_kind: dict[str, list[str]] = {}
     for name in order:
         by_kind.setdefault(sense.slots[name].param.kind, []).append(name)
-    days = by_kind.get("date", [])
-    for earlier, later in zip(days, days[1:], strict=False):
-        gap = timedelta(days=rng.randint(1, 20))
-        values[later] = (date.fromisoformat(values[earlier]) + gap).isoformat()
+    _put_days_in_order(sense, values, fixed, rng)
     for kind in ("time", "datetime", "year"):
         _sort(values, by_kind.get(kind, []))
     for name in order:
@@ -74,18 +77,29 @@ def _put_in_order(sense: Sense, values: dict[str, Any], fixed: set[str], rng: Ra
             _sort(values, [name, high])
 
 
+def _put_days_in_order(sense: Sense, values: dict[str, Any], fixed: set[str], rng: Random) -> None:
+    days = [n for n, slot in sense.slots.items() if n in values and slot.param.kind == "date"]
+    for earlier, later in pairwise(days):
+        gap = timedelta(days=rng.randint(1, 20))
+        if later not in fixed:
+            values[later] = (date.fromisoformat(values[earlier]) + gap).isoformat()
+        elif earlier not in fixed:
+            values[earlier] = (date.fromisoformat(values[later]) - gap).isoformat()
+
+
 def _sort(values: dict[str, Any], names: list[str]) -> None:
     for name, value in zip(names, sorted(values[name] for name in names), strict=True):
         values[name] = value
 
 
-def surface(slot: Slot, value: Any, rng: Random, before: str = "") -> str:
-    """What is said for a slot's value."""
-    return say(slot.param, value, rng, before)
+def surface(slot: Slot, value: Any, voice: Voice, before: str = "") -> str:
+    """What is said for a slot's value; the same voice says all dates, say, in one way."""
+    return say(slot.param, value, Random(voice.style), before)
 
 
 def express(
     sense: Sense,
+    voice: Voice,
     rng: Random,
     need: set[str] | None = None,
     ban: set[str] | None = None,
@@ -96,7 +110,8 @@ def express(
 ) -> Clause | None:
     """A goal and its words: with the slots of `need` (by default the required ones), without those
     of `ban`, with `fixed` values where given; `spoken` are words that stand for a value ("that
-    booking"). None if the vocabulary has no such text."""
+    booking"). None if the vocabulary has no such text.
+    """
     wanted = sense.required() if need is None else need
     wording = wording or choose(sense, wanted, ban or set(), rng, commands_only)
     if wording is None:
@@ -107,7 +122,7 @@ def express(
 
     def say_slot(name: str, before: str) -> tuple[str, bool]:
         if name not in said:
-            said[name] = surface(sense.slots[name], values[name], rng, before)
+            said[name] = surface(sense.slots[name], values[name], voice, before)
         return said[name], sense.slots[name].param.kind in VERBATIM
 
     text = fill(wording, say_slot)

@@ -1,5 +1,6 @@
 """The sense of a tool that nobody introduced: its parameters' kinds from names, types, formats and
-descriptions; the ways to ask for it from the grammar of its name and description."""
+descriptions; the ways to ask for it from the grammar of its name and description.
+"""
 
 from __future__ import annotations
 
@@ -10,22 +11,25 @@ from typing import Any
 from looptool.records import Tool
 from looptool.seed.constraint_tree import snake_case
 from looptool.seed.vocabulary import Operation, Param
-from looptool.teachers.offline.infer_kinds import infer_param
-from looptool.teachers.offline.sense import Sense, Slot, paired, property_places, words_of
+from looptool.teachers.offline.infer_kinds import UNIT_WORDS, infer_param
+from looptool.teachers.offline.phrase import starts_with_vowel
+from looptool.teachers.offline.sense import Sense, Slot, label_of, paired, property_places
 
-VERBS = frozenset(
-    """get find search list fetch show check look calculate compute create add make book order buy
-    cancel delete remove update change set send schedule convert translate estimate generate play
-    start stop open close track compare plan reserve retrieve return describe analyze predict
-    determine simulate solve evaluate sort filter query recommend suggest summarize read write
-    upload download share invite assign register apply pay transfer withdraw deposit refund post
-    publish draw plot measure count verify validate test run execute launch deploy restart resize
-    scale lock unlock turn adjust enable disable mute connect join leave record log review rate
-    report request submit approve reject confirm extend renew move copy rename merge split archive
-    restore export import import print identify classify detect extract parse format encode decode
-    encrypt decrypt compress resolve lookup locate navigate call text email message notify remind
-    subscribe unsubscribe follow like rent sell trade file print monitor view display""".split()
-)
+_VERB_WORDS = """
+get find search list fetch show check look calculate compute create add make book order buy
+cancel delete remove update change set send schedule convert translate estimate generate play
+start stop open close track compare plan reserve retrieve return describe analyze predict
+determine simulate solve evaluate sort filter query recommend suggest summarize read write
+upload download share invite assign register apply pay transfer withdraw deposit refund post
+publish draw plot measure count verify validate test run execute launch deploy restart resize
+scale lock unlock turn adjust enable disable mute connect join leave record log review rate
+report request submit approve reject confirm extend renew move copy rename merge split archive
+restore export import print identify classify detect extract parse format encode decode encrypt
+decrypt compress resolve lookup locate navigate call text email message notify remind subscribe
+unsubscribe follow like rent sell trade file monitor view display
+"""
+VERBS = frozenset(_VERB_WORDS.split())
+_MAKERS = ("create", "add", "book", "open", "schedule", "order", "reserve", "make", "submit")
 _CUT = re.compile(
     r"\s+(?:given|based on|using|according to|by providing|with optional|provided)\b.*"
     r"|\s+(?:in|for|on|to|from|with|by|at|between|of|within)\s+(?:an?|one|some|given|specified|"
@@ -48,7 +52,7 @@ def infer(tool: Tool) -> Sense | None:
             continue
         if not required:
             param = param.model_copy(update={"optional": True})
-        label = words_of(places[0].path[-1] if len(places) == 1 else name)
+        label = _label(label_of(places[0].path[-1] if len(places) == 1 else name, name), param)
         slots[name] = Slot(name, param, places, required, label)
     if _unspoken(tool, slots):
         return None
@@ -57,7 +61,7 @@ def infer(tool: Tool) -> Sense | None:
         name=snake_case(tool.name),
         names=(),
         does=(tool.description,),
-        asks=tuple(_asks(tool, slots)),
+        asks=tuple(plain_asks(tool, slots)),
         says=tuple(_says(tool, slots)),
         params=params,
         returns=_returns(tool, params),
@@ -65,6 +69,14 @@ def infer(tool: Tool) -> Sense | None:
     )
     group = snake_case(tool.name.rsplit(".", 1)[0]) if "." in tool.name else "own"
     return Sense(tool, operation, "own", group, slots, known=False)
+
+
+def _label(words: str, param: Param) -> str:
+    """Without the unit that is said with the value: "duration minutes" → "duration"."""
+    head, _, last = words.rpartition(" ")
+    return (
+        head if head and param.unit and last.lower() in (param.unit.lower(), *UNIT_WORDS) else words
+    )
 
 
 def _unspoken(tool: Tool, slots: Mapping[str, Slot]) -> bool:
@@ -81,14 +93,17 @@ def core_phrase(tool: Tool) -> str:
     verb, _, rest = first.partition(" ")
     base = _base(verb.lower())
     if base and rest:
-        core = _CUT.sub("", f" {rest}").strip()
-        if 0 < len(core.split()) <= 9:
-            return f"{_plain_verb(base)} {core}"
+        for core in (_CUT.sub("", f" {rest}").strip(), rest):
+            if 0 < len(core.split()) <= 9:
+                return f"{_plain_verb(base)} {core}"
     if words[0] in VERBS and len(words) > 1:
-        return f"{_plain_verb(words[0])} the {' '.join(words[1:])}"
+        thing = " ".join(words[1:])
+        made = words[0] in _MAKERS and not thing.endswith("s")
+        article = _article(thing) if made else "the"
+        return f"{_plain_verb(words[0])} {article} {thing}"
     if words[-1] in VERBS and len(words) > 1:
         return f"{words[-1]} the {' '.join(words[:-1])}"
-    return f"run {' '.join(words)}" if words[0] not in VERBS else f"{words[0]} this"
+    return f"run {' '.join(words)}"
 
 
 def _plain_verb(verb: str) -> str:
@@ -102,82 +117,167 @@ def _base(verb: str) -> str | None:
     return None
 
 
-def _asks(tool: Tool, slots: Mapping[str, Slot]) -> list[str]:
-    core = core_phrase(tool)
+def plain_asks(tool: Tool, slots: Mapping[str, Slot]) -> list[str]:
+    """Ways to ask for the tool made from its description and the labels of its parameters."""
+    core, said = core_phrase(tool), list[Slot]()
+    direct = core
+    for slot in slots.values():
+        changed = _said_in_core(direct, slot)
+        if changed != direct:
+            direct = changed
+            said.append(slot)
     required = [slot for slot in slots.values() if slot.required]
-    optional = [slot for slot in slots.values() if not slot.required]
-    natural = "".join(f"[{_clause(slot)}]" for slot in [*required, *optional])
-    named = "".join(f"[, {_labelled(slot)}]" for slot in [*required, *optional])
-    asks = [core + natural, core + natural, core + named]
-    if 1 <= len(required) <= 3 and all(slot.param.kind != "bool" for slot in required):
-        pairs = " and ".join(f"{{{slot.name}}} as the {slot.label}" for slot in required)
-        asks.append(f"{core} using {pairs}" + "".join(f"[{_clause(slot)}]" for slot in optional))
+    ordered = [*required, *(slot for slot in slots.values() if not slot.required)]
+    rest = [slot for slot in ordered if slot not in said]
+    asks = [direct + _brackets(rest), direct + _brackets(rest, labelled=True)]
+    if said:  # the wording for when just that is left out
+        asks.append(core + _brackets(rest))
+    else:
+        asks.append(core + _brackets(ordered))
+    plain = [slot for slot in required if slot.param.kind not in ("bool", "id", "list")]
+    if not said and plain == required and 1 <= len(required) <= 3:
+        pairs = " and ".join(f"{_quoted(slot)} as the {slot.label}" for slot in required)
+        asks.append(f"{core} using {pairs}" + _brackets(ordered[len(required) :]))
+    if plain == required and required and all(slot.param.kind in _MEASURED for slot in required):
+        parts = " and ".join(
+            f"{_article(slot.label)} {slot.label} of {{{slot.name}}}" for slot in required
+        )
+        asks += [f"{core} with {parts}" + _brackets(ordered[len(required) :])] * 2
     return asks
+
+
+_MEASURED = ("integer", "number", "money", "percent", "duration")
+
+
+def _article(noun: str) -> str:
+    return "an" if starts_with_vowel(noun) else "a"
+
+
+def _said_in_core(core: str, slot: Slot) -> str:
+    """The core with the value in place of its noun: "cancel {order_id}" for "cancel an order"."""
+    noun = slot.param.noun if slot.param.kind == "id" else slot.label
+    if not slot.required or not noun or slot.param.kind in ("bool", "list"):
+        return core
+    article, thing = r"\b(?:an?|the|your|this)\s+(?:given |specific |existing )?", re.escape(noun)
+    pattern = rf"{article}{thing}(?: of money)?$"
+    if slot.param.kind in ("integer", "number", "money"):
+        pattern = pattern.removesuffix("$") + r"(?=$|\s)"
+    return re.sub(pattern, lambda _: f"{{{slot.name}}}", core, count=1)
+
+
+def _brackets(slots: list[Slot], labelled: bool = False) -> str:
+    return "".join(
+        f"[, {_labelled(slot)}]" if labelled and slot.param.kind != "id" else f"[{_clause(slot)}]"
+        for slot in slots
+    )
 
 
 def _says(tool: Tool, slots: Mapping[str, Slot]) -> list[str]:
     core = core_phrase(tool)
-    natural = "".join(f"[{_clause(slot)}]" for slot in slots.values())
-    given = "".join(f"[ The {slot.label} is {{{slot.name}}}.]" for slot in slots.values()
-                    if slot.param.kind != "bool")  # fmt: skip
-    rest = "".join(f"[{_clause(slot)}]" for slot in slots.values() if slot.param.kind == "bool")
-    says = [f"I need some help: {core}{natural}.", f"I want to {core}{rest}.{given}"]
-    words = core.split(" ", 1)
-    if words[0] in ("get", "find", "calculate", "compute", "show", "check") and len(words) > 1:
-        thing = words[1] if words[1].startswith(("the ", "a ", "an ")) else f"the {words[1]}"
-        verb = "are" if re.search(r"[^s]s$", thing.split(" of ")[0].split(" for ")[0]) else "is"
-        says.append(f"What {verb} {thing}{natural}?")
-        says.append(f"What {verb} {thing}{rest}?{given}")
+    told = [slot for slot in slots.values() if slot.param.kind not in ("bool", "id")]
+    rest = _brackets([slot for slot in slots.values() if slot not in told])
+    given = "".join(f"[ The {slot.label} {_be(slot)} {_quoted(slot)}.]" for slot in told)
+    says = [f"I need some help: {core}{_brackets(list(slots.values()))}."]
+    says.append(f"I want to {core}{rest}.{given}")
+    verb, _, thing = core.partition(" ")
+    if verb in ("get", "calculate", "compute", "show", "check") and not thing.startswith("that "):
+        thing = thing if thing.startswith(("the ", "a ", "an ")) else f"the {thing}"
+        plural = re.search(r"[^s]s$", re.split(r" (?:of|for|in) ", thing)[0])
+        says.append(f"What {'are' if plural else 'is'} {thing}{_brackets(list(slots.values()))}?")
+        says.append(f"What {'are' if plural else 'is'} {thing}{rest}?{given}")
     return says
 
 
+def _be(slot: Slot) -> str:
+    return "are" if slot.param.kind == "list" and slot.label.endswith("s") else "is"
+
+
+_FIXED = {
+    "since": "since",
+    "after": "after",
+    "before": "before",
+    "until": "until",
+    "till": "until",
+    "from": "from",
+    "origin": "from",
+    "source": "from",
+    "departure": "from",
+    "start": "from",
+    "destination": "to",
+    "target": "to",
+    "to": "to",
+    "arrival": "to",
+    "end": "until",
+}
+_TEXT_CLAUSES = (
+    (r"location|city|town|region|state$", " in {x}"),
+    (r"query|keyword|search|topic|term", " for '{x}'"),
+    (r"^name$|_name$", " called {x}"),
+    (r"title|subject|headline", " titled '{x}'"),
+    (r"message|body|content|text", " saying '{x}'"),
+    (r"reason", " with the reason '{x}'"),
+    (r"product|item|food|dish|movie|book|song|artist", " for {x}"),
+)
+_PREPOSITIONS = {
+    "city": "in",
+    "country": "in",
+    "place": "at",
+    "address": "at",
+    "date": "on",
+    "datetime": "on",
+    "time": "at",
+    "year": "in",
+    "month": "in",
+    "weekday": "on",
+    "person": "for",
+    "company": "for",
+    "id": "for",
+    "currency": "in",
+    "language": "in",
+    "coordinates": "at",
+    "url": "for",
+    "email": "for",
+    "phone": "for",
+    "duration": "for",
+    "color": "in",
+}
+
+
 def _clause(slot: Slot) -> str:
-    """How the value follows what is asked: " in Paris", " from Oslo", " with a base of 10"."""
-    name, slot_text, kind = slot.name, f"{{{slot.name}}}", slot.param.kind
-    tokens = set(name.split("_"))
+    """How the value follows what is asked: in Paris, from Oslo, titled 'Lunch', base 10."""
+    text, kind = f"{{{slot.name}}}", slot.param.kind
     if kind == "bool":
-        return f", {slot_text}"
-    if tokens & {"from", "origin", "source", "departure", "start"} and kind not in ("id", "text"):
-        return f" from {slot_text}"
-    if tokens & {"to", "destination", "target", "arrival", "end", "until"} and kind != "text":
-        return f" {'until' if kind in ('date', 'time', 'datetime') else 'to'} {slot_text}"
-    prepositions = {
-        "city": "in", "country": "in", "place": "at", "address": "at", "date": "on",
-        "datetime": "on", "time": "at", "year": "in", "month": "in", "weekday": "on",
-        "person": "for", "company": "for", "id": "for", "currency": "in", "language": "in",
-        "coordinates": "at", "url": "for", "email": "for", "phone": "for", "duration": "for",
-        "color": "in",
-    }  # fmt: skip
-    if kind in prepositions:
-        return f" {prepositions[kind]} {slot_text}"
+        return f", {text}"
+    if kind == "text":
+        way = next((way for names, way in _TEXT_CLAUSES if re.search(names, slot.name)), None)
+        return way.replace("{x}", text) if way else f", {_labelled(slot)}"
+    fixed = next((_FIXED[word] for word in slot.name.split("_") if word in _FIXED), None)
+    if fixed and kind in _PREPOSITIONS and kind != "id":
+        in_time = kind in ("date", "time", "datetime", "year")
+        if in_time or fixed in ("from", "to"):
+            return f" {'until' if in_time and fixed == 'to' else fixed} {text}"
+    if kind in _PREPOSITIONS:
+        return f" {_PREPOSITIONS[kind]} {text}"
     return f", {_labelled(slot)}"
 
 
 def _labelled(slot: Slot) -> str:
-    text = f"{{{slot.name}}}"
-    if slot.param.kind == "bool":
-        return text
-    quoted = f"'{text}'" if slot.param.kind == "text" else text
-    return f"{slot.label} {quoted}"
+    if slot.param.kind in ("bool", "id"):
+        return f"{{{slot.name}}}"
+    return f"{slot.label} {_quoted(slot)}"
+
+
+def _quoted(slot: Slot) -> str:
+    return f"'{{{slot.name}}}'" if slot.param.kind == "text" else f"{{{slot.name}}}"
 
 
 def _returns(tool: Tool, params: Mapping[str, Param]) -> dict[str, Any]:
     """A guess at what comes back: an id of the thing made or found."""
     words = snake_case(tool.name.rsplit(".", 1)[-1]).split("_")
-    makers = (
-        "create",
-        "add",
-        "book",
-        "open",
-        "search",
-        "find",
-        "list",
-        "schedule",
-        "order",
-        "reserve",
-    )
-    if words[0] in makers and len(words) > 1:
+    if words[0] in (*_MAKERS, "search", "find", "list") and len(words) > 1:
         noun = words[-1][:-1] if words[-1].endswith("s") else words[-1]
         if f"{noun}_id" not in params:
             return {f"{noun}_id": "id", "status": ["ok", "active", "confirmed"]}
-    return {"status": ["success", "completed"], "value": "number"}
+    if words[0] in ("get", "calculate", "compute", "convert", "check", "estimate"):
+        return {"result": "number"}
+    return {"status": ["success", "completed"]}

@@ -17,11 +17,20 @@ from looptool.teachers.offline.sense import is_point, words_of
 
 _PATH = Path(__file__).parent / "texts.toml"
 _UNITS = ("seconds", "minutes", "hours", "days", "weeks", "months", "years")
+UNIT_WORDS = {"km": "km", "kg": "kg", "cm": "cm", "mm": "mm", "meters": "meters", "miles": "miles",
+              "gb": "GB", "mb": "MB", "lbs": "lbs", "mph": "mph", "kmh": "km/h", "ml": "ml",
+              "feet": "feet", "inches": "inches", "celsius": "°C", "fahrenheit": "°F"}  # fmt: skip
 _EXAMPLE = re.compile(
     r"(?:e\.g\.,?|for example,?|such as|like|i\.e\.,?|example:)\s+(.{1,120})", re.I
 )
-_FORMATS = {"date": "date", "date-time": "datetime", "time": "time", "email": "email",
-            "uri": "url", "url": "url"}  # fmt: skip
+_FORMATS = {
+    "date": "date",
+    "date-time": "datetime",
+    "time": "time",
+    "email": "email",
+    "uri": "url",
+    "url": "url",
+}
 # The first pattern that is found in the snake_case name decides; words are whole.
 _BY_NAME: tuple[tuple[str, str], ...] = (
     (r"e?mail(_address)?$|^recipient_email", "email"),
@@ -39,11 +48,14 @@ _BY_NAME: tuple[tuple[str, str], ...] = (
     (r"colou?r", "color"),
     (r"landmark|venue|place|attraction", "place"),
     (r"company|employer|organi[sz]ation|manufacturer|vendor", "company"),
-    (r"(customer|user|passenger|guest|patient|employee|contact|recipient|person|client|owner|"
-     r"driver|student|teacher|doctor|author|assignee|first_and_last|full)_?name$|^(assignee|author|"
-     r"recipient|attendee|guest|patient|employee|organizer|sender)$", "person"),
+    (
+        r"(customer|user|passenger|guest|patient|employee|contact|recipient|person|client|owner|"
+        r"driver|student|teacher|doctor|author|assignee|first_and_last|full)_?name$|^(assignee|author|"
+        r"recipient|attendee|guest|patient|employee|organizer|sender)$",
+        "person",
+    ),
     (r"(^|_)(id|uuid|sku|isbn)$|_(number|no|code|ref|reference)$|^(id|code)$", "id"),
-)  # fmt: skip
+)
 
 
 def infer_param(
@@ -54,7 +66,7 @@ def infer_param(
     if is_pair or is_point(schema):
         return _param(kind="coordinates", about=about)
     if schema.get("enum") or "const" in schema:
-        return _enum(schema, about)
+        return _enum(name, schema, about)
     match schema.get("type", "string"):
         case "boolean" | "bool":
             return _bool(name, about)
@@ -69,22 +81,42 @@ def infer_param(
 
 def _param(**fields: Any) -> Param:
     blank: dict[str, Any] = {
-        "names": (), "optional": False, "default": None, "min": None, "max": None, "step": None,
-        "unit": None, "values": {}, "yes": (), "no": (), "noun": None, "of": None, "within": None,
-    }  # fmt: skip
+        "names": (),
+        "optional": False,
+        "default": None,
+        "min": None,
+        "max": None,
+        "step": None,
+        "unit": None,
+        "values": {},
+        "yes": (),
+        "no": (),
+        "noun": None,
+        "of": None,
+        "within": None,
+    }
     return Param.model_construct(**{**blank, **fields})
 
 
-def _enum(schema: Mapping[str, Any], about: tuple[str, ...]) -> Param | None:
-    allowed = [value for value in schema.get("enum", [schema.get("const")]) if value is not None]
-    values = {str(value): (_spoken(str(value)),) for value in allowed
-              if not isinstance(value, dict | list)}  # fmt: skip
+def _enum(name: str, schema: Mapping[str, Any], about: tuple[str, ...]) -> Param | None:
+    allowed = [
+        str(value)
+        for value in schema.get("enum", [schema.get("const")])
+        if value is not None and not isinstance(value, dict | list)
+    ]
+    shouted = all(value.isupper() for value in allowed) and any(len(v) > 4 for v in allowed)
+    values = {value: (_spoken(value, name, shouted),) for value in allowed}
     return _param(kind="enum", about=about, values=values) if values else None
 
 
-def _spoken(value: str) -> str:
-    words = re.sub(r"[_-]+", " ", value) if re.fullmatch(r"[A-Za-z_-]+", value) else value
-    return words.lower() if words.isupper() and len(words) > 4 else words
+def _spoken(value: str, name: str, shouted: bool) -> str:
+    """An enum's value as words: HIGH_PRIORITY of `priority` is "high"."""
+    if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_ -]*", value):
+        return value
+    words = re.split(r"[_ -]+", re.sub(r"(?<=[a-z])(?=[A-Z])", " ", value).strip("_- "))
+    if len(words) > 1 and words[-1].lower() in name.split("_"):
+        words = words[:-1]
+    return " ".join(words).lower() if shouted else " ".join(words)
 
 
 def _bool(name: str, about: tuple[str, ...]) -> Param:
@@ -96,12 +128,11 @@ def _bool(name: str, about: tuple[str, ...]) -> Param:
         yes = (f"{verb} {rest}",)
         no = (f"without {rest}" if first == "with" else f"not {verb} {rest}",)
     elif first in ("is", "has", "are", "only"):
-        yes, no = (f"with {rest or words} set to true",), (f"with {rest or words} set to false",)
+        yes = (f"with {rest or words} set to true",)
+        no = (f"with {rest or words} set to false",)
     else:
-        yes, no = (
-            (f"with {words} turned on", f"with {words} enabled"),
-            (f"with {words} turned off",),
-        )
+        yes = (f"with {words} turned on",)
+        no = (f"with {words} turned off",)
     return _param(kind="bool", about=about, yes=yes, no=no)
 
 
@@ -134,6 +165,10 @@ def _numeric(name: str, schema: Mapping[str, Any], about: tuple[str, ...], tool:
         return _param(kind="duration", about=about, unit=unit, min=1, max=min(high, 48))
     if re.search(r"percent|%", text) and not re.search(r"0 (to|and) 1\b", text):
         return _param(kind="percent", about=about, min=0, max=min(100, high))
+    measure = next((UNIT_WORDS[word] for word in name.split("_")[1:] if word in UNIT_WORDS), None)
+    if measure:
+        kind = "integer" if whole else "number"
+        return _param(kind=kind, about=about, unit=measure, min=low, max=high)
     if re.search(r"\busd\b|dollars|\$", text):
         return _param(kind="money", about=about, min=max(1, low), max=high)
     return _param(kind="integer" if whole else "number", about=about, min=low, max=high)
@@ -142,10 +177,16 @@ def _numeric(name: str, schema: Mapping[str, Any], about: tuple[str, ...], tool:
 def _bounds(name: str, schema: Mapping[str, Any], whole: bool) -> tuple[float, float]:
     guess = (1, 100)
     for pattern, bounds in (
-        (r"limit|count|quantity|num_|guests|people|adults|page|nights|days|players|top_|max_results", (1, 12)),
-        (r"(^|_)age$", (18, 80)), (r"price|cost|budget|amount|salary|income|loan|principal", (10, 5000)),
-        (r"rate|probability|ratio", (1, 12)), (r"rating|stars|score", (1, 5)), (r"temperature", (5, 40)),
-    ):  # fmt: skip
+        (
+            r"limit|count|quantity|num_|guests|people|adults|page|nights|days|players|top_|max_results",
+            (1, 12),
+        ),
+        (r"(^|_)age$", (18, 80)),
+        (r"price|cost|budget|amount|salary|income|loan|principal", (10, 5000)),
+        (r"rate|probability|ratio", (1, 12)),
+        (r"rating|stars|score", (1, 5)),
+        (r"temperature", (5, 40)),
+    ):
         if re.search(pattern, name):
             guess = bounds
             break
@@ -165,8 +206,11 @@ def _string(name: str, schema: Mapping[str, Any], about: tuple[str, ...], tool: 
         cities = {f"{city}, {state}": (f"{city}, {state}",) for city, state in pools().us_cities}
         return _param(kind="text", about=about, values=cities)
     if kind is None and name in ("unit", "units") and "celsius" in text:
-        return _param(kind="enum", about=about,
-                      values={"celsius": ("Celsius",), "fahrenheit": ("Fahrenheit",)})  # fmt: skip
+        return _param(
+            kind="enum",
+            about=about,
+            values={"celsius": ("Celsius",), "fahrenheit": ("Fahrenheit",)},
+        )
     kind = kind or next((k for pattern, k in _BY_NAME if re.search(pattern, name)), None)
     if kind == "time" and re.search(r"yyyy", text):
         kind = "datetime"
@@ -174,14 +218,17 @@ def _string(name: str, schema: Mapping[str, Any], about: tuple[str, ...], tool: 
         kind = "datetime" if "hh" in text else "date"
     if kind == "id":
         return _param(kind="id", about=about, noun=_noun(name, tool))
-    if kind is None or kind == "datetime" and not re.search(r"yyyy|iso|date", f"{text} {name}"):
+    if kind is None or (kind == "datetime" and not re.search(r"yyyy|iso|date", f"{text} {name}")):
         return _param(kind="text", about=about, values=_texts(name, schema, text))
     return _param(kind=kind, about=about)
 
 
 def _noun(name: str, tool: Tool) -> str:
-    words = [word for word in name.split("_") if word not in ("id", "uuid", "number", "no", "ref",
-                                                              "reference", "code")]  # fmt: skip
+    words = [
+        word
+        for word in name.split("_")
+        if word not in ("id", "uuid", "number", "no", "ref", "reference", "code")
+    ]
     if words:
         return " ".join(words)
     parts = snake_case(tool.name).split("_")
@@ -190,8 +237,11 @@ def _noun(name: str, tool: Tool) -> str:
 
 def _texts(name: str, schema: Mapping[str, Any], about: str) -> dict[str, tuple[str, ...]]:
     """Examples of an open string: the schema's own, else a pool by name."""
-    own = [value for value in (*schema.get("examples", ()), *_examples(str(schema.get("description", ""))))
-           if isinstance(value, str) and value]  # fmt: skip
+    own = [
+        value
+        for value in (*schema.get("examples", ()), *_examples(str(schema.get("description", ""))))
+        if isinstance(value, str) and value
+    ]
     pool = next((values for pattern, values in text_pools() if re.search(pattern, name)), None)
     pool = pool or next(
         (values for pattern, values in text_pools() if re.search(pattern, about)), None

@@ -49,8 +49,9 @@ def _same_thing(field: str, slot: Slot) -> bool:
 
 
 def _takes(sense: Sense, slot: Slot) -> bool:
-    return any(s.param.kind == "id" and s.param.noun == slot.param.noun
-               for s in sense.slots.values())  # fmt: skip
+    return any(
+        s.param.kind == "id" and s.param.noun == slot.param.noun for s in sense.slots.values()
+    )
 
 
 def point_at(link: Link, result: str, rng: Random) -> tuple[str, str] | None:
@@ -60,14 +61,18 @@ def point_at(link: Link, result: str, rng: Random) -> tuple[str, str] | None:
     if not things:
         return None
     if len(things) == 1 or not is_search(link.first):
-        words = rng.choice((f"that {noun}", f"that {noun}", f"the {noun}", f"the new {noun}")
-                           if not is_search(link.first) else (f"that {noun}",))  # fmt: skip
+        words = rng.choice(
+            (f"that {noun}", f"that {noun}", f"the {noun}", f"the new {noun}")
+            if not is_search(link.first)
+            else (f"that {noun}",)
+        )
         return words, str(things[0][link.field])
     price = next((f for f, kind in link.first.operation.returns.items() if kind == "money"), None)
     if price and rng.random() < 0.4:
         cheapest = min(things, key=lambda thing: float(thing[price]))
         if sum(thing[price] == cheapest[price] for thing in things) == 1:
             return f"the cheapest {noun}", str(cheapest[link.field])
-    words = rng.choice((f"the first {noun}", f"the first {noun}", f"the first {noun} you find",
-                        f"the top {noun}"))  # fmt: skip
+    words = rng.choice(
+        (f"the first {noun}", f"the first {noun}", f"the first {noun} you find", f"the top {noun}")
+    )
     return words, str(things[0][link.field])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import tomllib
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from random import Random
@@ -23,17 +24,28 @@ def phrases() -> dict[str, Any]:
     return tomllib.loads(_PATH.read_text(encoding="utf-8"))
 
 
-def line(section: str, key: str, rng: Random, **slots: str) -> str:
-    """One line of the phrase book, filled; `{X}` is `{x}` with a capital."""
-    text = rng.choice(phrases()[section][key])
+def line(section: str, key: str, rng: Random, verbatim: bool = False, **slots: str) -> str:
+    """One line of the phrase book, filled; `{X}` is `{x}` with a capital, unless what stands
+    there is `verbatim`.
+    """
+    text: str = rng.choice(phrases()[section][key])
     for name, value in slots.items():
         text = text.replace("{" + name + "}", value)
-        text = text.replace("{" + name.capitalize() + "}", value[:1].upper() + value[1:])
+        text = text.replace("{" + name.capitalize() + "}", sentence(value, verbatim))
     return tidy(text)
 
 
-def draw_persona(rng: Random) -> str:
-    return weighted(rng, phrases()["personas"])
+@dataclass(frozen=True, slots=True)
+class Voice:
+    """Who speaks: a persona, and a style that makes like values be said alike."""
+
+    persona: str
+    style: int
+
+
+def draw_voice(rng: Random) -> Voice:
+    """A persona by its weight, a style by chance."""
+    return Voice(weighted(rng, phrases()["personas"]), rng.getrandbits(32))
 
 
 def dress(ask: str, persona: str, rng: Random, verbatim_start: bool = False) -> str:

@@ -9,25 +9,39 @@ from looptool.seed.dice import weighted
 from looptool.seed.kinds import draw_other
 from looptool.seed.surfaces import join_list
 from looptool.teachers.offline.goals import Clause, Goal, express, surface
-from looptool.teachers.offline.manners import dress, line, say_whole
+from looptool.teachers.offline.manners import Voice, dress, line, say_whole
 from looptool.teachers.offline.phrase import Wording, choose, sentence
 from looptool.teachers.offline.sense import Sense, Slot
 
-LISTABLE = ("city", "country", "place", "person", "company", "currency", "language", "id",
-            "weekday", "date")  # fmt: skip
+LISTABLE = (
+    "city",
+    "country",
+    "place",
+    "person",
+    "company",
+    "currency",
+    "language",
+    "id",
+    "weekday",
+    "date",
+)
 _NOT_BEFORE = re.compile(
     r"(\b(between|than|versus|vs|an?|the|and|or|my|of both)|[$#'\"(-])\s*$", re.I
 )
+# Words that would have to change with the number of things.
+_POINTING = re.compile(r"\b(it|its|it's|that|this|he|she|him|her|his|one|is|was|has)\b", re.I)
 _NOT_AFTER = re.compile(r"^\s*(and|or|with|to|into|versus|vs)?\s*$|^['\"\w-]|^\s+(and|or)\b")
 
 
-def parallel(senses: tuple[Sense, ...], persona: str, rng: Random) -> tuple[str, list[Goal]] | None:
+def parallel(senses: tuple[Sense, ...], voice: Voice, rng: Random) -> tuple[str, list[Goal]] | None:
     """A message that wants two to four calls, and the goals; None if none could be made."""
+    if not senses:
+        return None
     number = weighted(rng, {2: 0.58, 3: 0.29, 4: 0.13})
     ways = {_listed: 0.3, _repeated: 0.3, _different: 0.4}
     while ways:
         way = weighted(rng, ways)
-        made = way(senses, number, persona, rng)
+        made = way(senses, number, voice, rng)
         if made is not None:
             return made
         del ways[way]
@@ -35,9 +49,9 @@ def parallel(senses: tuple[Sense, ...], persona: str, rng: Random) -> tuple[str,
 
 
 def _listed(
-    senses: tuple[Sense, ...], number: int, persona: str, rng: Random
+    senses: tuple[Sense, ...], number: int, voice: Voice, rng: Random
 ) -> tuple[str, list[Goal]] | None:
-    """ "What's the weather in Oslo, Rome and Lima?" """
+    """As in: what's the weather in Oslo, Rome and Lima?"""
     for sense in rng.sample(senses, len(senses)):
         wording = choose(sense, sense.required(), set(), rng)
         slot = _listable(sense, wording, rng) if wording else None
@@ -46,23 +60,33 @@ def _listed(
         values = _several(sense, slot, number, rng)
         if len(values) < 2:
             continue
-        words = join_list([surface(slot, value, rng) for value in values], rng)
+        words = join_list([surface(slot, value, voice) for value in values], rng)
         clause = express(
-            sense, rng, fixed={slot.name: values[0]}, spoken={slot.name: words}, wording=wording
+            sense,
+            voice,
+            rng,
+            fixed={slot.name: values[0]},
+            spoken={slot.name: words},
+            wording=wording,
         )
-        if clause is None or values[-1] in [v for n, v in clause.goal.values.items()
-                                            if n != slot.name]:  # fmt: skip
+        if clause is None or values[-1] in [
+            v for n, v in clause.goal.values.items() if n != slot.name
+        ]:
             continue
         goals = [Goal(sense, {**clause.goal.values, slot.name: value}) for value in values]
-        return finish(clause, persona, rng), goals
+        return finish(clause, voice, rng), goals
     return None
 
 
 def _listable(sense: Sense, wording: Wording, rng: Random) -> Slot | None:
     """A slot of the wording where a list of values can stand for one."""
-    candidates = []
+    candidates: list[Slot] = []
+    if _POINTING.search(" ".join(wording.words)):
+        return None
     for name, before, after in zip(wording.slots, wording.words, wording.words[1:], strict=False):
         slot = sense.slots[name]
+        if slot.param.kind == "date" and not re.search(r"\b(on|for)\s*$", before):
+            continue
         followed = bool(after.strip()) or name == wording.slots[-1]
         if (
             slot.param.kind in LISTABLE
@@ -84,17 +108,17 @@ def _several(sense: Sense, slot: Slot, number: int, rng: Random) -> list[object]
 
 
 def _repeated(
-    senses: tuple[Sense, ...], number: int, persona: str, rng: Random
+    senses: tuple[Sense, ...], number: int, voice: Voice, rng: Random
 ) -> tuple[str, list[Goal]] | None:
     """The same tool, clause after clause."""
     sense = rng.choice(senses)
     if not sense.slots or number > 3:
         return None
-    return _joined([sense] * number, persona, rng)
+    return _joined([sense] * number, voice, rng)
 
 
 def _different(
-    senses: tuple[Sense, ...], number: int, persona: str, rng: Random
+    senses: tuple[Sense, ...], number: int, voice: Voice, rng: Random
 ) -> tuple[str, list[Goal]] | None:
     """Different tools, or the same one twice and another."""
     if len(senses) < 2:
@@ -102,23 +126,23 @@ def _different(
     chosen = rng.sample(senses, min(number, len(senses)))
     while len(chosen) < number and len(chosen) < 3:
         chosen.append(rng.choice(chosen))
-    return _joined(chosen, persona, rng)
+    return _joined(chosen, voice, rng)
 
 
-def _joined(senses: list[Sense], persona: str, rng: Random) -> tuple[str, list[Goal]] | None:
+def _joined(senses: list[Sense], voice: Voice, rng: Random) -> tuple[str, list[Goal]] | None:
     clauses: list[Clause] = []
     for n, sense in enumerate(senses):
         repeated = n > 0 and senses[n - 1] is sense and rng.random() < 0.5
-        clause = elliptical(clauses[-1], rng) if repeated else None
-        clause = clause or express(sense, rng, commands_only=n > 0)
+        clause = elliptical(clauses[-1], voice, rng) if repeated else None
+        clause = clause or express(sense, voice, rng, commands_only=n > 0)
         if clause is None or any(clause.goal.call() == c.goal.call() for c in clauses):
             return None
         clauses.append(clause)
-    return join(clauses, persona, rng), [clause.goal for clause in clauses]
+    return join(clauses, voice, rng), [clause.goal for clause in clauses]
 
 
-def elliptical(before: Clause, rng: Random) -> Clause | None:
-    """ "… and do the same for Lyon": the clause before with one value changed."""
+def elliptical(before: Clause, voice: Voice, rng: Random) -> Clause | None:
+    """The clause before with one value changed: do the same for Lyon."""
     sense, values = before.goal.sense, before.goal.values
     slots = [
         sense.slots[name]
@@ -130,34 +154,35 @@ def elliptical(before: Clause, rng: Random) -> Clause | None:
     value = draw_other(slots[0].param, rng, (values[slots[0].name],))
     if value is None:
         return None
-    said = surface(slots[0], value, rng)
+    said = surface(slots[0], value, voice)
     text = line("join", "again", rng, x=said)
-    return Clause(Goal(sense, {**values, slots[0].name: value}), text, True, False,
-                  {slots[0].name: said})  # fmt: skip
+    return Clause(
+        Goal(sense, {**values, slots[0].name: value}), text, True, False, {slots[0].name: said}
+    )
 
 
-def join(clauses: list[Clause], persona: str, rng: Random) -> str:
+def join(clauses: list[Clause], voice: Voice, rng: Random) -> str:
     """One message of several clauses; all but the first are commands."""
     first, *rest = clauses
     if not first.command:
-        text = say_whole(first.text, persona, rng)
+        text = say_whole(first.text, voice.persona, rng)
         text = text if text[-1] in ".?!" else text + "."
         return " ".join(
             [text, *(line("join", "sentences", rng, ask=_bare(clause.text)) for clause in rest)]
         )
     if len(clauses) > 2 and rng.random() < 0.6:
-        return _as_series(clauses, persona, rng)
+        return _as_series(clauses, voice, rng)
     text = first.text
     for clause in rest:
         text = line("join", "commands", rng, a=_bare(text), b=_bare(clause.text))
-    return dress(text, persona, rng, first.verbatim_start)
+    return dress(text, voice.persona, rng, first.verbatim_start)
 
 
-def _as_series(clauses: list[Clause], persona: str, rng: Random) -> str:
+def _as_series(clauses: list[Clause], voice: Voice, rng: Random) -> str:
     texts = [_bare(clause.text) for clause in clauses]
     style = rng.random()
     if style < 0.5:
-        return dress(f"{', '.join(texts[:-1])}, and {texts[-1]}", persona, rng)
+        return dress(f"{', '.join(texts[:-1])}, and {texts[-1]}", voice.persona, rng)
     if style < 0.75:
         return " ".join(f"{sentence(text)}." for text in texts)
     lead = rng.choice(
@@ -175,8 +200,8 @@ def _bare(text: str) -> str:
     return text.rstrip(".?!")
 
 
-def finish(clause: Clause, persona: str, rng: Random) -> str:
+def finish(clause: Clause, voice: Voice, rng: Random) -> str:
     """A single clause as a message."""
     if clause.command:
-        return dress(clause.text, persona, rng, clause.verbatim_start)
-    return say_whole(sentence(clause.text, clause.verbatim_start), persona, rng)
+        return dress(clause.text, voice.persona, rng, clause.verbatim_start)
+    return say_whole(sentence(clause.text, clause.verbatim_start), voice.persona, rng)

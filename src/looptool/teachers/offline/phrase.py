@@ -13,6 +13,8 @@ from looptool.seed.vocabulary import SLOT
 from looptool.teachers.offline.sense import Sense
 
 # Kinds whose value stands in the call letter by letter: they are never capitalised.
+# Share of requests to known tools that are worded from the description alone.
+PLAIN = 0.06
 VERBATIM = ("text", "email", "url", "color", "list")
 
 
@@ -27,7 +29,8 @@ class Part(NamedTuple):
 @dataclass(frozen=True, slots=True)
 class Wording:
     """A template with its brackets settled. `words` has one more member than `slots`; `command`
-    if it is an imperative clause and still wants its sentence."""
+    if it is an imperative clause and still wants its sentence.
+    """
 
     command: bool
     words: tuple[str, ...]
@@ -48,7 +51,7 @@ def settle(
     text: str, command: bool, sense: Sense, need: set[str], ban: set[str], rng: Random
 ) -> Wording | None:
     """`text` with every slot of `need` and none of `ban`; None where it cannot be."""
-    words, slots = [""], []
+    words, slots = [""], list[str]()
     for part in parse(text):
         here = set(part.slots)
         impossible = here & ban or not here <= sense.slots.keys()
@@ -77,7 +80,8 @@ def choose(
     commands: float = 0.62,
 ) -> Wording | None:
     """A wording of the operation that has all of `need` and none of `ban`, or None."""
-    asks = [(text, True) for text in sense.operation.asks]
+    plain = sense.plain_asks and rng.random() < PLAIN
+    asks = [(text, True) for text in (sense.plain_asks if plain else sense.operation.asks)]
     says = [] if commands_only else [(text, False) for text in sense.operation.says]
     first, second = (asks, says) if rng.random() < commands else (says, asks)
     for texts in (first, second):
@@ -105,7 +109,7 @@ def fill(wording: Wording, say: Say) -> str:
 
 
 def _agree(before: str, value: str) -> str:
-    """ "a " before "orange" becomes "an "; an article before one in the value is dropped."""
+    """An article agrees with the value after it, and gives way to an article in the value."""
     match = re.search(r"(?:^|(?<=[ (]))([Aa]n?|[Tt]he|my) $", before)
     if match is None:
         return before

@@ -21,7 +21,8 @@ def ask_back(slots: list[Slot], rng: Random) -> Label:
     if slot.param.kind == "id":
         return Label(content=line("missing", "ask_id", rng, noun=slot.param.noun or slot.label))
     unit = slot.param.unit or ""
-    if slot.param.kind == "integer" and unit.isalpha() and len(unit) > 4 and unit.endswith("s"):
+    counted = slot.param.kind in ("integer", "duration")
+    if counted and unit.isalpha() and len(unit) > 3 and unit.endswith("s"):
         return Label(content=line("missing", "ask_count", rng, unit=unit))
     return Label(content=line("missing", "ask_one", rng, label=slot.label))
 
@@ -39,14 +40,13 @@ def tell_error(error: str, rng: Random) -> Label:
     return Label(content=line("error", "tell", rng, error=error + stop))
 
 
-def report(results: list[str], rng: Random) -> Label:
-    """A plain answer from the tools' results."""
+def report(results: list[str], found: bool, rng: Random) -> Label:
+    """A plain answer from the results; `found` if the tools told something, not did something."""
     things = [thing for result in results for thing in things_in(result)]
-    found = len(things) > 1
     facts = "; ".join(filter(None, (_facts(thing) for thing in things[:3])))
     if not facts:
         return Label(content=rng.choice(phrases()["close"]["bare"]))
-    text = line("close", "found" if found or rng.random() < 0.5 else "done", rng, facts=facts)
+    text = line("close", "found" if found else "done", rng, facts=facts)
     return Label(content=text[:1].upper() + text[1:])
 
 

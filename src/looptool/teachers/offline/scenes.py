@@ -7,17 +7,20 @@ from random import Random
 
 from looptool.records import Scenario, ToolCall
 from looptool.seed.dice import dice
+from looptool.seed.kinds import draw, draw_other
 from looptool.teachers.base import DialogueBrief
 from looptool.teachers.offline import small_talk
 from looptool.teachers.offline.follow import change, follow_up
 from looptool.teachers.offline.goals import Clause, Goal, express, surface
 from looptool.teachers.offline.links import Link, links, point_at
-from looptool.teachers.offline.manners import draw_persona, dress, line, mistype, phrases
+from looptool.teachers.offline.manners import draw_voice, dress, line, mistype, phrases
 from looptool.teachers.offline.parallel import finish, parallel
+from looptool.teachers.offline.phrase import VERBATIM
 from looptool.teachers.offline.replies import ask_back, refuse, report, tell_error
 from looptool.teachers.offline.script import Beat, Story
 from looptool.teachers.offline.sense import Sense, Slot
 from looptool.teachers.offline.understand import understand
+from looptool.teachers.offline.world import asks_only
 
 CLOSING = 0.18
 TYPOS = 0.03
@@ -31,7 +34,7 @@ def write_script(brief: DialogueBrief) -> tuple[Beat, ...]:
         senses=tuple(filter(None, map(understand, brief.tools))),
         absent=tuple(filter(None, map(understand, brief.absent))),
         rng=rng,
-        persona=draw_persona(rng),
+        voice=draw_voice(rng),
         error_due=brief.tool_error,
     )
     for n, need in enumerate(brief.needs):
@@ -47,15 +50,16 @@ def _close(story: Story) -> None:
     """A plain answer, if the turn ends in a tool's result."""
     beat = story.beats[-1]
     if beat.steps and beat.steps[-1].results:
-        story.say(beat, report(list(beat.steps[-1].results), story.rng))
+        found = story.goal is None or asks_only(story.goal.sense)
+        story.say(beat, report(list(beat.steps[-1].results), found, story.rng))
 
 
 def _single(story: Story) -> bool:
     rng = story.rng
     for sense in rng.sample(story.senses, len(story.senses)):
-        clause = express(sense, rng)
+        clause = express(sense, story.voice, rng)
         if clause is not None:
-            said = _perhaps_mistyped(finish(clause, story.persona, rng), clause, rng)
+            said = _perhaps_mistyped(finish(clause, story.voice, rng), clause, rng)
             beat = story.beat(Scenario.SINGLE, said, clause.goal)
             _call(story, beat, clause.goal)
             return True
@@ -110,7 +114,7 @@ def _own_mistake(story: Story, beat: Beat, goal: Goal) -> bool:
 def _refused(story: Story, beat: Beat, goal: Goal) -> bool:
     """The tool cannot serve; the assistant says so, and the user gives another value."""
     errors = goal.sense.operation.errors
-    changed = change(goal, story.rng, "wrong")
+    changed = change(goal, story.voice, story.rng, "wrong")
     if not errors or changed is None:
         return False
     error = story.rng.choice(errors)
@@ -122,7 +126,7 @@ def _refused(story: Story, beat: Beat, goal: Goal) -> bool:
 
 
 def _parallel(story: Story) -> bool:
-    made = parallel(story.senses, story.persona, story.rng)
+    made = parallel(story.senses, story.voice, story.rng)
     if made is None:
         return False
     said, goals = made
@@ -131,7 +135,7 @@ def _parallel(story: Story) -> bool:
 
 
 def _sequential(story: Story) -> bool:
-    """ "Find flights …, then book the cheapest one": ids flow from answer to call."""
+    """Find flights, then book the cheapest one: ids flow from answer to call."""
     rng, known = story.rng, links(story.senses)
     if not known:
         return False
@@ -142,7 +146,7 @@ def _sequential(story: Story) -> bool:
     ]
     if onward and rng.random() < 0.3:
         chain.append(rng.choice(onward))
-    start = express(first.first, rng, commands_only=True)
+    start = express(first.first, story.voice, rng, commands_only=True)
     if start is None:
         return False
     clauses = _chain(story, start, chain)
@@ -151,7 +155,7 @@ def _sequential(story: Story) -> bool:
     text = start.text
     for clause in clauses[1:]:
         text = line("join", "order", rng, a=text.rstrip("."), b=clause.text.rstrip("."))
-    said = dress(text, story.persona, rng, start.verbatim_start)
+    said = dress(text, story.voice.persona, rng, start.verbatim_start)
     goals = [clause.goal for clause in clauses]
     beat = story.beat(Scenario.SEQUENTIAL, said, *goals)
     _call_passing(story, beat, goals[0])
@@ -178,6 +182,7 @@ def _chain(story: Story, start: Clause, chain: list[Link]) -> list[Clause]:
         words, value = pointed
         clause = express(
             link.second,
+            story.voice,
             story.rng,
             fixed={link.slot.name: value},
             spoken={link.slot.name: words},
@@ -213,44 +218,50 @@ def _missing(story: Story) -> bool:
             clause = None
             if len(gaps) > 1 and rng.random() < 0.2:
                 gone = [slot, rng.choice([each for each in gaps if each is not slot])]
-                clause = _without(sense, gone, rng)
+                clause = _without(sense, gone, story)
             if clause is None:
                 gone = [slot]
-                clause = _without(sense, gone, rng)
+                clause = _without(sense, gone, story)
             if clause is not None:
                 _ask_and_give(story, clause, gone)
                 return True
     return False
 
 
-def _without(sense: Sense, gone: list[Slot], rng: Random) -> Clause | None:
+def _without(sense: Sense, gone: list[Slot], story: Story) -> Clause | None:
     names = {slot.name for slot in gone}
-    return express(sense, rng, need=sense.required() - names, ban=names)
+    return express(sense, story.voice, story.rng, need=sense.required() - names, ban=names)
 
 
 def _ask_and_give(story: Story, clause: Clause, gone: list[Slot]) -> None:
     rng, sense = story.rng, clause.goal.sense
-    beat = story.beat(Scenario.MISSING_PARAMETER, finish(clause, story.persona, rng))
+    beat = story.beat(Scenario.MISSING_PARAMETER, finish(clause, story.voice, rng))
     story.say(beat, ask_back(gone, rng))
     whole = express(
-        sense, rng, fixed=clause.goal.values, need=set(clause.goal.values) | {s.name for s in gone}
+        sense,
+        story.voice,
+        rng,
+        fixed=clause.goal.values,
+        need=set(clause.goal.values) | {s.name for s in gone},
     )
     values = dict(clause.goal.values)
     for slot in gone:
         values[slot.name] = whole.goal.values[slot.name] if whole else _fresh(slot, values, rng)
     goal = Goal(sense, values)
-    said = [surface(slot, values[slot.name], rng) for slot in gone]
+    said = [surface(slot, values[slot.name], story.voice) for slot in gone]
     if len(gone) == 1:
-        text = line("missing", "give", rng, x=said[0])
+        verbatim = gone[0].param.kind in VERBATIM
+        text = line("missing", "give", rng, verbatim, x=said[0])
     else:
         label, other = gone[0].label, gone[1].label
-        text = line("missing", "give_two", rng, x=said[0], y=said[1], label=label, other=other)
+        verbatim = any(slot.param.kind in VERBATIM for slot in gone)
+        text = line(
+            "missing", "give_two", rng, verbatim, x=said[0], y=said[1], label=label, other=other
+        )
     story.act(story.beat(Scenario.MISSING_PARAMETER, text, goal), goal)
 
 
 def _fresh(slot: Slot, values: dict[str, object], rng: Random) -> object:
-    from looptool.seed.kinds import draw, draw_other
-
     other = draw_other(slot.param, rng, tuple(values.values()))
     return draw(slot.param, rng) if other is None else other
 
@@ -259,9 +270,9 @@ def _irrelevant(story: Story) -> bool:
     """A request that none of the tools can serve."""
     rng = story.rng
     for sense in rng.sample(story.absent, len(story.absent)):
-        clause = express(sense, rng)
+        clause = express(sense, story.voice, rng)
         if clause is not None:
-            said = finish(clause, story.persona, rng)
+            said = finish(clause, story.voice, rng)
             beat = story.beat(Scenario.IRRELEVANT, said)
             core = sense.operation.name.replace("_", " ")
             story.say(beat, refuse(core if sense.known and len(core) < 30 else None, rng))

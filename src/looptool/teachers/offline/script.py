@@ -9,6 +9,7 @@ from random import Random
 from looptool.records import Label, Message, Scenario, ToolCall, Turn
 from looptool.teachers.base import DialogueBrief
 from looptool.teachers.offline.goals import Goal
+from looptool.teachers.offline.manners import Voice
 from looptool.teachers.offline.sense import Sense
 from looptool.teachers.offline.world import respond
 
@@ -38,7 +39,7 @@ class Story:
     senses: tuple[Sense, ...]
     absent: tuple[Sense, ...]
     rng: Random
-    persona: str
+    voice: Voice
     beats: list[Beat] = field(default_factory=list)
     goal: Goal | None = None
     results: list[str] = field(default_factory=list)

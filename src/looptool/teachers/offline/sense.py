@@ -46,7 +46,9 @@ class Slot:
 
 @dataclass(frozen=True, slots=True)
 class Sense:
-    """A tool understood; `known` if it comes from the vocabulary."""
+    """A tool understood; `known` if it comes from the vocabulary. `plain_asks` are asks made from
+    its description and labels alone.
+    """
 
     tool: Tool
     operation: Operation
@@ -54,6 +56,7 @@ class Sense:
     group: str
     slots: dict[str, Slot]
     known: bool
+    plain_asks: tuple[str, ...] = ()
 
     def required(self) -> set[str]:
         return {slot.name for slot in self.slots.values() if slot.required}
@@ -84,7 +87,8 @@ def json_of(param: Param, value: Any, place: Place) -> JsonValue:
 
 def property_places(parameters: Mapping[str, Any]) -> Iterator[Place]:
     """The leaves of an object schema in order. Objects that hold a point are one leaf; what
-    stands in an optional object that has required properties of its own is left out."""
+    stands in an optional object that has required properties of its own is left out.
+    """
     required = parameters.get("required", ())
     properties = parameters.get("properties", {})
     for name, raw in properties.items():
@@ -103,6 +107,10 @@ def resolved(schema: Any, root: Mapping[str, Any]) -> dict[str, Any]:
     """The schema with a local `$ref`, a nullable type or the first of `anyOf` spelled out."""
     if not isinstance(schema, dict):
         return {}
+    return _resolved(schema, root)
+
+
+def _resolved(schema: dict[str, Any], root: Mapping[str, Any]) -> dict[str, Any]:
     reference = schema.get("$ref", "")
     if isinstance(reference, str) and reference.startswith(("#/$defs/", "#/definitions/")):
         target = root.get(reference.split("/")[1], {}).get(reference.rsplit("/", 1)[-1], {})
@@ -110,8 +118,8 @@ def resolved(schema: Any, root: Mapping[str, Any]) -> dict[str, Any]:
     for keyword in ("anyOf", "oneOf", "allOf"):
         options = [each for each in schema.get(keyword, ()) if each.get("type") != "null"]
         if options:
-            schema = {**resolved(options[0], root), **{k: v for k, v in schema.items()
-                                                       if k != keyword}}  # fmt: skip
+            rest = {k: v for k, v in schema.items() if k != keyword}
+            schema = {**resolved(options[0], root), **rest}
     kinds = schema.get("type")
     if isinstance(kinds, list):
         schema = {**schema, "type": next((kind for kind in kinds if kind != "null"), "string")}
@@ -145,9 +153,39 @@ def paired(places: list[Place]) -> list[tuple[str, tuple[Place, ...]]]:
     return list(slots.items())
 
 
+_LONG = {
+    "num": "number of",
+    "max": "maximum",
+    "min": "minimum",
+    "qty": "quantity",
+    "pct": "percentage",
+    "temp": "temperature",
+    "desc": "description",
+    "msg": "message",
+    "addr": "address",
+    "lang": "language",
+    "std": "standard deviation",
+}
+
+
 def words_of(name: str) -> str:
-    """A property name as words: `checkInDate` → "check in date"."""
-    return snake_case(name).replace("_", " ")
+    """A property name as words: `checkInDate` → "check in date", `num_guests` → "number of
+    guests".
+    """
+    words = snake_case(name).removeprefix("is_").split("_")
+    return " ".join(
+        "ID" if word == "id" else _LONG.get(word, word) if n == 0 or word != "min" else word
+        for n, word in enumerate(words)
+    )
+
+
+def label_of(name: str, canonical: str) -> str:
+    """What to call a parameter: by its property name, unless that is cryptic."""
+    for each in (name, canonical):
+        tokens = snake_case(each).split("_")
+        if all(len(token) > 2 or token in ("id", "of", "to", "by", "on", "in") for token in tokens):
+            return words_of(each)
+    return f"value of {name}" if len(name) == 1 else words_of(canonical)
 
 
 @cache
@@ -171,15 +209,19 @@ def recognise(tool: Tool) -> Sense | None:
 
 
 def _known_slots(tool: Tool, operation: Operation) -> dict[str, Slot] | None:
-    meaning = {name: key for key, param in operation.params.items() for name in param.names}
-    meaning |= {key: key for key in operation.params}
-    meaning = {snake_case(name): key for name, key in meaning.items()}
+    meaning = {_squeezed(n): key for key, param in operation.params.items() for n in param.names}
+    meaning |= {_squeezed(key): key for key in operation.params}
     slots: dict[str, Slot] = {}
     for name, places in paired(list(property_places(tool.parameters))):
-        key = meaning.get(name)
+        key = meaning.get(_squeezed(name))
         if key is None or key in slots:
             return None
         required = all(place.required for place in places)
-        label = words_of(places[0].path[-1] if len(places) == 1 else name)
+        label = label_of(places[0].path[-1] if len(places) == 1 else name, key)
         slots[key] = Slot(key, operation.params[key], places, required, label)
     return slots
+
+
+def _squeezed(name: str) -> str:
+    """`product_id_1` and `productId1` are one name."""
+    return name.replace("_", "").lower()

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from looptool.records import Tool
-from looptool.teachers.offline.infer import infer
+from looptool.teachers.offline.infer import infer, plain_asks
 from looptool.teachers.offline.sense import Sense, recognise
 
 _MOST = 4096
@@ -15,7 +17,10 @@ def understand(tool: Tool) -> Sense | None:
     known = _SENSES.get(id(tool))
     if known is not None and known[0] is tool:
         return known[1]
-    sense = recognise(tool) or infer(tool)
+    sense = recognise(tool)
+    if sense is not None:
+        sense = replace(sense, plain_asks=tuple(plain_asks(tool, sense.slots)))
+    sense = sense or infer(tool)
     if len(_SENSES) >= _MOST:
         _SENSES.clear()
     _SENSES[id(tool)] = (tool, sense)

@@ -112,8 +112,11 @@ def _siblings(tools: list[Tool]) -> list[Leaf]:
     senses = [sense for tool in tools if (sense := understand(tool)) and sense.known]
     groups = {(sense.domain, sense.group) for sense in senses}
     present = {sense.operation.name for sense in senses}
-    return [leaf for leaf in leaves()
-            if (leaf.domain, leaf.group) in groups and leaf.operation.name not in present]  # fmt: skip
+    return [
+        leaf
+        for leaf in leaves()
+        if (leaf.domain, leaf.group) in groups and leaf.operation.name not in present
+    ]
 
 
 def _replaced(parent: Sample, rng: Random) -> list[Tool]:

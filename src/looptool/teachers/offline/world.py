@@ -1,5 +1,6 @@
 """The little world behind the tools: the same call has the same answer, and what an answer said of
-a thing stays true of it."""
+a thing stays true of it.
+"""
 
 from __future__ import annotations
 
@@ -9,14 +10,44 @@ from random import Random
 from typing import Any
 
 from looptool.records import Message, ToolCall, content_hash
-from looptool.seed.constraint_tree import snake_case
 from looptool.seed.dice import dice
 from looptool.seed.kinds import draw
 from looptool.seed.vocabulary import Param
 from looptool.teachers.offline.sense import Sense
 
 SEARCHES = ("search", "find", "list", "browse", "lookup", "look", "query", "discover", "suggest")
+_ASKING = (
+    "get",
+    "check",
+    "calculate",
+    "compute",
+    "track",
+    "compare",
+    "convert",
+    "estimate",
+    "show",
+    "read",
+    "view",
+    "fetch",
+    "analyze",
+    "predict",
+    "count",
+    "measure",
+    "solve",
+    "evaluate",
+)
 _RANGES = {"integer": (1, 90), "number": (1, 90), "money": (15, 900), "duration": (5, 120)}
+_BY_FIELD = {
+    "rating": (1, 5),
+    "stars": (1, 5),
+    "age": (18, 64),
+    "year": (1990, 2025),
+    "gpa": (1, 4),
+    "temperature": (2, 34),
+    "days": (1, 14),
+    "hours": (1, 12),
+    "rank": (1, 20),
+}
 
 
 def is_search(sense: Sense) -> bool:
@@ -25,11 +56,16 @@ def is_search(sense: Sense) -> bool:
     return verb in SEARCHES and any(kind == "id" for kind in sense.operation.returns.values())
 
 
+def asks_only(sense: Sense) -> bool:
+    """Whether the tool tells something rather than does something."""
+    return sense.operation.name.split("_")[0] in (*SEARCHES, *_ASKING)
+
+
 def respond(sense: Sense, call: ToolCall, seed: int, before: Iterable[Message] = ()) -> str:
     """The tool's result as JSON text."""
     rng = dice("world", seed, call.name, content_hash(call.arguments))
     known = _known(before)
-    given = _given(call.arguments)
+    given = _given(sense, call.arguments)
     if not is_search(sense):
         return json.dumps(_thing(sense, given, known, rng), ensure_ascii=False)
     things = [_thing(sense, {}, known, rng) for _ in range(rng.choice((2, 2, 3)))]
@@ -75,22 +111,34 @@ def _draw(field: str, kind: str | list[str], rng: Random) -> Any:
     if isinstance(kind, list):
         return rng.choice(kind)
     low, high = _RANGES.get(kind, (None, None))
+    if kind in ("integer", "number"):
+        low, high = next((r for n, r in _BY_FIELD.items() if n in field.split("_")), (low, high))
     noun = field.removesuffix("_id").replace("_", " ")
     param = Param.model_construct(
-        kind=kind, min=low, max=high, noun=noun, unit="minutes" if kind == "duration" else None,
-        step=None, default=None, no=("no",), yes=("yes",), values={"ok": ("ok",), "done": ("done",)},
-    )  # fmt: skip
+        kind=kind,
+        min=low,
+        max=high,
+        noun=noun,
+        unit="minutes" if kind == "duration" else None,
+        step=None,
+        default=None,
+        no=("no",),
+        yes=("yes",),
+        values={"ok": ("ok",)},
+    )
     value = draw(param, rng) if kind != "list" else ["first", "second"]
     return list(value) if isinstance(value, tuple) else value
 
 
-def _given(arguments: Mapping[str, Any]) -> dict[str, Any]:
+def _given(sense: Sense, arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """The plain values of the call by slot."""
     given: dict[str, Any] = {}
-    for name, value in arguments.items():
-        if isinstance(value, dict):
-            given |= _given(value)
-        elif not isinstance(value, list):
-            given[snake_case(name)] = value
+    for slot in sense.slots.values():
+        value: Any = arguments
+        for key in slot.places[0].path:
+            value = value.get(key) if isinstance(value, dict) else None
+        if value is not None and not isinstance(value, dict | list):
+            given[slot.name] = value
     return given
 
 
