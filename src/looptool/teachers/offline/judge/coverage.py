@@ -1,0 +1,109 @@
+"""What of the request a call accounts for."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Any
+
+from looptool.teachers.offline.judge.evidence import Evidence
+from looptool.teachers.offline.judge.fit import vocabulary
+from looptool.teachers.offline.judge.grounding import Support
+from looptool.teachers.offline.judge.moments import MONTHS, WEEKDAYS
+from looptool.teachers.offline.judge.moves import Read
+from looptool.teachers.offline.judge.quantities import amounts, time_unit
+from looptool.teachers.offline.judge.words import (
+    STOP,
+    holds,
+    meets,
+    normal,
+    root,
+    roots,
+    tokens,
+    word_set,
+)
+
+_SENTENCE = re.compile(r"(?<=[.!?])\s+|\n")
+_JOINTS = word_set(
+    """
+    in on at for with from to of and or by until between near about
+    """
+)
+_TIMES = word_set(
+    """
+    am pm noon midnight morning afternoon evening night oclock clock half past
+    """
+)
+
+
+def unexplained(call: Read, evidence: Evidence) -> frozenset[str]:
+    """Words of the request that neither the tool nor the call's values account for.
+
+    They may be another way to say what an argument says. Sentences before the first that speaks
+    of the call are small talk.
+    """
+    if call.tool is None:
+        return frozenset()
+    known = vocabulary(call.tool)
+    said = " ".join(
+        str(leaf.value) for leaf in call.leaves.values() if leaf.grounds.support >= Support.DERIVED
+    )
+    given = roots(tokens(said)) | frozenset(tokens(said))
+    rest: set[str] = set()
+    begun = False
+    for sentence in _SENTENCE.split(evidence.open.text):
+        words = [word for word in tokens(sentence) if not _is_filler(word)]
+        new = {root(w) for w in words} - given
+        unknown = {word for word in new if not meets(word, known)}
+        begun = begun or len(unknown) < len(words) or len(words) > len(new)
+        if begun:
+            rest |= unknown
+    return frozenset(rest)
+
+
+def completes(
+    one: str, other: str, evidence: Evidence, sides: Sequence[list[Read]]
+) -> tuple[int, int] | None:
+    """Of two texts, one within the other: (the side that is wrong, how sure), or None.
+
+    A cut-off name is wrong: what follows it in the request belongs to it. Where a joint ("in",
+    "with") separates the two, nobody can tell.
+    """
+    short, long = sorted((normal(one), normal(other)), key=len)
+    if short == long or not holds(long, short):
+        return None
+    side = 0 if normal(one) == short else 1
+    before, _, after = f" {long} ".partition(f" {short} ")
+    seam = [*before.split()[-1:], *after.split()[:1]]
+    words = short.split()
+    if words and (words[-1] in STOP or words[0] in _JOINTS):
+        return side, 2
+    if any(word in _JOINTS for word in seam):
+        return side, 1
+    added = [word for word in (before + " " + after).split() if word not in STOP]
+    reused = any(holds(normal(str(v)), word) for word in added for v in _others(sides, one, other))
+    return None if not added or reused else (side, 2)
+
+
+def _others(sides: Sequence[list[Read]], *but: Any) -> list[Any]:
+    return [
+        leaf.value
+        for calls in sides
+        for call in calls
+        for leaf in call.leaves.values()
+        if leaf.value not in but
+    ]
+
+
+def _is_filler(word: str) -> bool:
+    return (
+        word in STOP
+        or word in _TIMES
+        or word in MONTHS
+        or word in WEEKDAYS
+        or word[0].isdigit()
+        or len(word) < 2
+        or word in {"st", "nd", "rd", "th"}
+        or time_unit(word) is not None
+        or bool(amounts(word))
+    )

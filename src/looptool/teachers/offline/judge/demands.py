@@ -1,0 +1,182 @@
+"""What a schema asks of a value beyond its type: read from keywords, and from the description."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from looptool.records import Tool
+from looptool.teachers.offline.judge.quantities import time_unit
+from looptool.teachers.offline.judge.words import name_tokens, tokens
+
+Path = tuple[str, ...]
+
+_PATTERN = re.compile(r"\b(?:[YMD]{2,4})(?:[-/. ]?(?:[YMD]{2,4})){2}\b")
+_CLOCK = re.compile(r"\bh{1,2}:mm(:ss)?", re.I)
+_HALVES = re.compile(r"\b(?:am/pm|12[- ]hour)", re.I)
+_CODE = re.compile(r"\bcodes?\b|\bISO[ -]?\d", re.I)
+_FRACTION = re.compile(
+    r"\bfraction\b|\b(?:between )?0(?:\.0)? ?(?:and|to|-|–) ?1(?:\.0)?\b(?!\d)", re.I
+)
+_QUOTED = re.compile(r"['\"‘“`]([^'\"’”`]{1,60})['\"’”`]")
+_CLOSED = re.compile(
+    r"\b(one of|allowed|either|possible|valid|supported|accepted|choices?|options?)\b", re.I
+)
+_DEFAULT = re.compile(
+    r"\bdefaults? (?:to |is |value |= ?)?['\"`]?([\w.+-]+)|['\"`]?([\w.+-]+)['\"`]? by default",
+    re.I,
+)
+_UNIT = re.compile(r"\bin (?:whole )?([a-z]+)\b|\bnumber of ([a-z]+)\b|\(([a-z]+)\)", re.I)
+
+
+@dataclass(frozen=True, slots=True)
+class Demand:
+    """What is known of the value at one path of a tool's arguments.
+
+    `closed` are the only values allowed (empty: any), `day` a date pattern such as "DD/MM/YYYY",
+    `unit` the time unit that a number counts, `words` those of the parameter's own name.
+    """
+
+    path: Path = ()
+    kind: str = ""
+    about: str = ""
+    required: bool = False
+    closed: tuple[Any, ...] = ()
+    day: str = ""
+    seconds: bool | None = None
+    halves: bool = False
+    code: bool = False
+    fraction: bool = False
+    unit: str | None = None
+    default: Any = None
+    words: tuple[str, ...] = ()
+    items: Demand | None = None
+    known: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Demands:
+    """The demands of a tool, by path; `ANY` where the schema says nothing."""
+
+    by_path: dict[Path, Demand] = field(default_factory=dict)
+
+    def at(self, path: Path) -> Demand:
+        return self.by_path.get(path) or Demand(path=path, words=tuple(name_tokens(path[-1])))
+
+
+def demands_of(tool: Tool) -> Demands:
+    """Every leaf of the tool's parameters."""
+    return Demands({demand.path: demand for demand in _leaves(tool.parameters, (), 0)})
+
+
+def _leaves(schema: Mapping[str, Any], path: Path, depth: int) -> Iterator[Demand]:
+    properties = schema.get("properties")
+    if not isinstance(properties, dict) or depth > 8:
+        return
+    required = schema.get("required")
+    needed = required if isinstance(required, list) else []
+    for name, raw in properties.items():
+        inner = _plain(raw)
+        here = (*path, name)
+        if isinstance(inner.get("properties"), dict):
+            yield from _leaves(inner, here, depth + 1)
+        else:
+            yield _demand(inner, here, name in needed)
+
+
+def _plain(raw: Any) -> dict[str, Any]:
+    """The schema, a sole branch beside null and a nullable type spelled out."""
+    schema: dict[str, Any] = dict(raw) if isinstance(raw, dict) else {}
+    for keyword in ("anyOf", "oneOf", "allOf"):
+        branches = schema.get(keyword)
+        if isinstance(branches, list):
+            kept = [b for b in branches if isinstance(b, dict) and b.get("type") != "null"]
+            if len(kept) == 1:
+                schema = {**kept[0], **{k: v for k, v in schema.items() if k != keyword}}
+    kind = schema.get("type")
+    if isinstance(kind, list):
+        schema["type"] = next((k for k in kind if k != "null"), "")
+    return schema
+
+
+def _demand(schema: dict[str, Any], path: Path, required: bool) -> Demand:
+    about = schema.get("description")
+    about = about if isinstance(about, str) else ""
+    kind = schema.get("type")
+    kind = kind if isinstance(kind, str) else ""
+    form = schema.get("format")
+    pattern = _PATTERN.search(about)
+    clock = _CLOCK.search(about)
+    items = schema.get("items")
+    words = tuple(name_tokens(path[-1]))
+    demand = Demand(
+        path=path,
+        kind=kind,
+        about=about,
+        required=required,
+        closed=_closed(schema, about),
+        day=pattern.group() if pattern else ("YYYY-MM-DD" if form == "date" else ""),
+        seconds=bool(clock.group(1)) if clock else None,
+        halves=bool(_HALVES.search(about)),
+        code=bool(_CODE.search(about)) and kind in ("string", "array", ""),
+        fraction=bool(_FRACTION.search(about)) or schema.get("maximum") in (1, 1.0),
+        unit=_unit(words, about) if kind in ("integer", "number", "string", "") else None,
+        default=_default(schema, about),
+        words=words,
+        known=True,
+    )
+    if kind == "array":
+        inner = _plain(items)
+        if not isinstance(inner.get("properties"), dict):
+            inner = {**inner, "description": f"{about} {inner.get('description', '')}".strip()}
+            return _with_items(demand, _demand(inner, path, required))
+    return demand
+
+
+def _with_items(demand: Demand, items: Demand) -> Demand:
+    from dataclasses import replace
+
+    return replace(demand, items=items, closed=())
+
+
+def _closed(schema: dict[str, Any], about: str) -> tuple[Any, ...]:
+    allowed = schema.get("enum")
+    if isinstance(allowed, list):
+        return tuple(allowed)
+    if "const" in schema:
+        return (schema["const"],)
+    for sentence in re.split(r"(?<=[.;])\s", about):
+        quoted = _QUOTED.findall(sentence)
+        if len(quoted) >= 2 and _CLOSED.search(sentence):
+            return tuple(quoted)
+    return ()
+
+
+def _unit(words: tuple[str, ...], about: str) -> str | None:
+    for word in reversed(words):
+        unit = time_unit(word)
+        if unit and len(word) > 2:
+            return unit
+    for found in _UNIT.findall(about):
+        unit = next((u for word in found if len(word) > 2 and (u := time_unit(word))), None)
+        if unit:
+            return unit
+    units = {u for word in tokens(about) if len(word) > 2 and (u := time_unit(word))}
+    return units.pop() if len(units) == 1 else None
+
+
+def _default(schema: dict[str, Any], about: str) -> Any:
+    if "default" in schema:
+        return schema["default"]
+    found = _DEFAULT.search(about)
+    if not found:
+        return None
+    text = (found.group(1) or found.group(2)).strip(".")
+    if text.lower() in ("true", "false"):
+        return text.lower() == "true"
+    try:
+        return float(text)
+    except ValueError:
+        return text

@@ -1,0 +1,327 @@
+"""Two candidate moves, difference by difference: which of them the conversation speaks against."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+from looptool.jsonvalue import shorten, values_equal
+from looptool.records import Tool
+from looptool.teachers.offline.judge.coverage import completes, unexplained
+from looptool.teachers.offline.judge.demands import Demand
+from looptool.teachers.offline.judge.evidence import Evidence
+from looptool.teachers.offline.judge.fit import fits
+from looptool.teachers.offline.judge.grounding import Support, ground, wrong_form
+from looptool.teachers.offline.judge.moves import Leaf, Read, alike, atoms, values_of
+from looptool.teachers.offline.judge.roles import role_of
+
+PREDICTION, LABEL = 0, 1
+SURE, LIKELY = 2, 1
+_OPEN = -1
+
+
+class Finding(NamedTuple):
+    """Something that speaks against one side (PREDICTION or LABEL), or a difference that nothing
+    decides (`strength` 0).
+    """
+
+    side: int
+    strength: int
+    why: str
+    mend: str = ""
+
+
+def undecided(why: str) -> Finding:
+    """A difference of which nothing can be said."""
+    return Finding(_OPEN, 0, why)
+
+
+def call_differences(
+    sides: tuple[list[Read], list[Read]], tools: Sequence[Tool], evidence: Evidence
+) -> Iterator[Finding]:
+    """The findings on two moves that both call."""
+    pairs, left = _aligned(*sides)
+    for one, other in pairs:
+        yield from _argument_differences((one, other), sides, evidence)
+    for one, other in zip(left[0], left[1], strict=False):
+        yield from _other_tool((one, other), sides, tools, evidence)
+    common = min(len(left[0]), len(left[1]))
+    for side in (PREDICTION, LABEL):
+        for extra in left[side][common:]:
+            yield from _one_more(side, extra, sides, tools, evidence)
+
+
+def _aligned(
+    one: list[Read], other: list[Read]
+) -> tuple[list[tuple[Read, Read]], tuple[list[Read], list[Read]]]:
+    """Calls of one tool paired, the most alike first; and what stays unpaired on each side."""
+    rest, pairs, alone = list(other), [], []
+    candidates = sorted(
+        ((_distance(a, b), i, j) for i, a in enumerate(one) for j, b in enumerate(other)
+         if a.call.name == b.call.name)
+    )  # fmt: skip
+    taken: tuple[set[int], set[int]] = (set(), set())
+    for _, i, j in candidates:
+        if i not in taken[0] and j not in taken[1]:
+            taken[0].add(i)
+            taken[1].add(j)
+            pairs.append((one[i], other[j]))
+    alone = [a for i, a in enumerate(one) if i not in taken[0]]
+    rest = [b for j, b in enumerate(other) if j not in taken[1]]
+    return pairs, (alone, rest)
+
+
+def _distance(one: Read, other: Read) -> int:
+    paths = one.leaves.keys() | other.leaves.keys()
+    return sum(
+        path not in one.leaves
+        or path not in other.leaves
+        or not values_equal(one.leaves[path].value, other.leaves[path].value)
+        for path in paths
+    )
+
+
+def _argument_differences(
+    calls: tuple[Read, Read], sides: tuple[list[Read], list[Read]], evidence: Evidence
+) -> Iterator[Finding]:
+    one, other = calls
+    for path in sorted(one.leaves.keys() | other.leaves.keys()):
+        demand = (one if one.tool else other).demands.at(path)
+        a, b = one.leaves.get(path), other.leaves.get(path)
+        if a is not None and b is not None:
+            if not values_equal(a.value, b.value):
+                yield _two_values((a, b), demand, sides, evidence)
+        elif a is not None or b is not None:
+            side, leaf = (PREDICTION, a) if a is not None else (LABEL, b)
+            assert leaf is not None
+            found = _given_or_not(side, leaf, demand, calls, evidence)
+            if found:
+                yield found
+
+
+# One value against another
+
+
+def _two_values(
+    leaves: tuple[Leaf, Leaf],
+    demand: Demand,
+    sides: tuple[list[Read], list[Read]],
+    evidence: Evidence,
+) -> Finding:
+    a, b = leaves
+    named = f"{a.name}: {shorten(a.value)} or {shorten(b.value)}"
+    if alike(a.value, b.value):
+        return _same_meaning(leaves, demand, named)
+    if isinstance(a.value, list) and isinstance(b.value, list):
+        return _two_lists((a, b), demand, evidence, named)
+    first, second = a.grounds.support, b.grounds.support
+    good = max(first, second)
+    if good is Support.UNSAID or first == second == Support.AGAINST:
+        if first != second:
+            side = PREDICTION if first < second else LABEL
+            return Finding(side, LIKELY, leaves[side].grounds.why, f"Leave {a.name} to the user.")
+        return undecided(named)
+    if min(first, second) is Support.AGAINST:
+        side = PREDICTION if first is Support.AGAINST else LABEL
+        return _against(side, leaves)
+    if min(first, second) is Support.UNSAID:
+        side = PREDICTION if first is Support.UNSAID else LABEL
+        sure = good is Support.STATED and bool(demand.closed) and leaves[1 - side].grounds.open
+        return _against(side, leaves, SURE if sure else LIKELY)
+    return _both_said(leaves, demand, sides, evidence, named)
+
+
+def _same_meaning(leaves: tuple[Leaf, Leaf], demand: Demand, named: str) -> Finding:
+    forms = [wrong_form(leaf.value, demand) for leaf in leaves]
+    if bool(forms[0]) is not bool(forms[1]):
+        side = PREDICTION if forms[0] else LABEL
+        return Finding(side, SURE, forms[side], "Write the value as the schema asks.")
+    return Finding(_OPEN, -1, f"{named} mean the same")
+
+
+def _both_said(
+    leaves: tuple[Leaf, Leaf],
+    demand: Demand,
+    sides: tuple[list[Read], list[Read]],
+    evidence: Evidence,
+    named: str,
+) -> Finding:
+    """Both values were said: by part and whole, by role, by what else would stay unsaid."""
+    a, b = leaves
+    if isinstance(a.value, str) and isinstance(b.value, str):
+        whole = completes(a.value, b.value, evidence, sides)
+        if whole is not None:
+            side, strength = whole
+            return _against(side, leaves, strength)
+    used = [
+        any(alike(leaf.value, value) for value in values_of(sides[1 - side]))
+        for side, leaf in enumerate(leaves)
+    ]
+    if used[0] is not used[1]:
+        return _against(PREDICTION if used[0] else LABEL, leaves)
+    if a.grounds.open is not b.grounds.open:
+        return _against(LABEL if a.grounds.open else PREDICTION, leaves, LIKELY)
+    roles = [role_of(leaf.value, demand, evidence.said) for leaf in leaves]
+    if roles[0] != roles[1]:
+        side = PREDICTION if roles[0] < roles[1] else LABEL
+        return _against(side, leaves, SURE if abs(roles[0] - roles[1]) > 1 else LIKELY)
+    if a.grounds.support is not b.grounds.support:
+        side = PREDICTION if a.grounds.support < b.grounds.support else LABEL
+        return _against(side, leaves, LIKELY)
+    return undecided(named)
+
+
+def _two_lists(
+    leaves: tuple[Leaf, Leaf], demand: Demand, evidence: Evidence, named: str
+) -> Finding:
+    """Two lists: each item that only one of them has is looked up in the conversation."""
+    item = demand.items or demand
+    votes = [0, 0]
+    for side, leaf in enumerate(leaves):
+        others = atoms(leaves[1 - side].value)
+        for value in atoms(leaf.value):
+            if any(alike(value, other) for other in others):
+                continue
+            support = ground(value, item, evidence).support
+            if support is Support.AGAINST:
+                votes[side] = max(votes[side], SURE)
+            elif support >= Support.DERIVED:
+                votes[1 - side] = max(votes[1 - side], SURE)
+            else:
+                votes[side] = max(votes[side], LIKELY)
+    if votes[0] == votes[1]:
+        return undecided(named)
+    side = PREDICTION if votes[0] > votes[1] else LABEL
+    return Finding(
+        side,
+        votes[side] - votes[1 - side],
+        f"the list {leaves[side].name} is not what was said",
+        f"Give {leaves[1 - side].name} as {shorten(leaves[1 - side].value)}.",
+    )
+
+
+def _against(side: int, leaves: tuple[Leaf, Leaf], strength: int = SURE) -> Finding:
+    wrong, right = leaves[side], leaves[1 - side]
+    return Finding(
+        side,
+        strength,
+        f"{wrong.name} is {shorten(wrong.value)}: {wrong.grounds.why or 'not what was said'}",
+        f"Give {right.name} as {shorten(right.value)}: {right.grounds.why}.",
+    )
+
+
+# A value against none
+
+
+def _given_or_not(
+    side: int, leaf: Leaf, demand: Demand, calls: tuple[Read, Read], evidence: Evidence
+) -> Finding | None:
+    """One side gives an argument that the other leaves out."""
+    if demand.default is not None and alike(leaf.value, demand.default) and not demand.required:
+        return Finding(_OPEN, -1, f"{leaf.name} is given its default")
+    extra = Finding(
+        side,
+        SURE,
+        f"{leaf.name} is given as {shorten(leaf.value)}: {leaf.grounds.why}",
+        f"Leave {leaf.name} out.",
+    )
+    omitted = Finding(
+        1 - side,
+        SURE,
+        f"{leaf.name} is left out, though {shorten(leaf.value)} was asked for",
+        f"Give {leaf.name} as {shorten(leaf.value)}.",
+    )
+    support = leaf.grounds.support
+    if demand.required:
+        return omitted if support > Support.AGAINST else extra
+    if support is Support.AGAINST:
+        return extra
+    others = values_of([calls[1 - side]])
+    reused = all(any(alike(value, other) for other in others) for value in atoms(leaf.value))
+    if support is Support.UNSAID:
+        rest = unexplained(calls[side], evidence)
+        return extra if not rest else undecided(extra.why)
+    if reused:
+        return extra._replace(
+            strength=SURE if not role_of(leaf.value, demand, evidence.said) else 0
+        )
+    if leaf.grounds.open:
+        return omitted
+    return omitted._replace(strength=LIKELY)
+
+
+# A call against another, or against none
+
+
+def _other_tool(
+    calls: tuple[Read, Read],
+    sides: tuple[list[Read], list[Read]],
+    tools: Sequence[Tool],
+    evidence: Evidence,
+) -> Iterator[Finding]:
+    scores = fits(evidence.open, tools)
+    fit = [scores.get(call.call.name, 0.0) for call in calls]
+    bad = [call.worst() for call in calls]
+    for side, leaf in enumerate(bad):
+        if leaf is not None:
+            yield Finding(
+                side,
+                SURE,
+                f"{calls[side].call.name} needs {leaf.name}, but {leaf.grounds.why}",
+                f"Call {calls[1 - side].call.name}.",
+            )
+    missed = [_missed(calls[1 - side], sides[side]) for side in (PREDICTION, LABEL)]
+    margin = fit[0] - fit[1]
+    told = f"{calls[0].call.name} or {calls[1].call.name}"
+    if missed[0] == missed[1] == 0 and abs(margin) < 1:
+        if not any(bad):
+            yield undecided(told)
+        return
+    lead = margin / 2 + (missed[LABEL] - missed[PREDICTION])
+    side = LABEL if lead > 0 else PREDICTION
+    agree = margin * (missed[LABEL] - missed[PREDICTION]) >= 0
+    strength = SURE if agree and abs(lead) >= 1 else LIKELY
+    yield Finding(
+        side,
+        strength,
+        f"{calls[side].call.name} serves the request less than {calls[1 - side].call.name}",
+        f"Call {calls[1 - side].call.name}.",
+    )
+
+
+def _missed(call: Read, other: list[Read]) -> int:
+    """How many of the call's values were asked for and stand nowhere in the other side's calls."""
+    known = values_of(other)
+    return sum(
+        leaf.grounds.open
+        and leaf.grounds.support >= Support.DERIVED
+        and not any(alike(value, each) for each in known)
+        for leaf in call.leaves.values()
+        for value in atoms(leaf.value)
+    )
+
+
+def _one_more(
+    side: int,
+    extra: Read,
+    sides: tuple[list[Read], list[Read]],
+    tools: Sequence[Tool],
+    evidence: Evidence,
+) -> Iterator[Finding]:
+    """One side makes a call more."""
+    name = extra.call.name
+    worst = extra.worst()
+    needless = Finding(side, SURE, f"the call of {name} was not asked for", f"Do not call {name}.")
+    if worst is not None:
+        yield needless._replace(why=f"{name} needs {worst.name}, but {worst.grounds.why}")
+        return
+    rest = [call for call in sides[side] if call is not extra]
+    if any(values_equal(extra.call.arguments, call.call.arguments) and name == call.call.name
+           for call in rest):  # fmt: skip
+        yield needless._replace(why=f"{name} is called twice with the same arguments")
+    elif _missed(extra, sides[1 - side]):
+        yield Finding(
+            1 - side, SURE, f"a call of {name} is missing, which was asked for", f"Call {name} too."
+        )
+    else:
+        yield needless._replace(strength=LIKELY)

@@ -1,0 +1,126 @@
+"""What a conversation gives a judge to go by."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+
+from looptool.records import Message, ToolCall
+from looptool.teachers.offline.judge.moments import Day, days, times
+from looptool.teachers.offline.judge.quantities import Amount, amounts
+from looptool.teachers.offline.judge.words import normal, roots, tokens
+
+
+class Reading:
+    """A text, read."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+        self.lower = text.casefold()
+
+    @cached_property
+    def normal(self) -> str:
+        return normal(self.text)
+
+    @cached_property
+    def words(self) -> tuple[str, ...]:
+        return tuple(tokens(self.text))
+
+    @cached_property
+    def roots(self) -> frozenset[str]:
+        return roots(self.words)
+
+    @cached_property
+    def amounts(self) -> tuple[Amount, ...]:
+        return amounts(self.text)
+
+    @cached_property
+    def days(self) -> frozenset[Day]:
+        return days(self.text)
+
+    @cached_property
+    def times(self) -> frozenset[int]:
+        return times(self.text)
+
+    @cached_property
+    def squeezed(self) -> str:
+        """Letters and digits alone."""
+        return "".join(self.words)
+
+
+@lru_cache(maxsize=4096)
+def read(text: str) -> Reading:
+    """The reading of a text, made once."""
+    return Reading(text)
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """The conversation as a judge reads it.
+
+    `open` is what the user asked last, with the request that a question back interrupted;
+    `said` is all that users, systems and tools said; `done` are the calls that were answered
+    without error since the user last spoke.
+    """
+
+    open: Reading
+    said: Reading
+    earlier: Reading
+    results: Reading
+    done: tuple[ToolCall, ...]
+    failed: bool
+    after_result: bool
+
+
+def gather(context: Sequence[Message]) -> Evidence:
+    """Read a context."""
+    last = max((n for n, m in enumerate(context) if m.role == "user"), default=-1)
+    begin = _begin(context, last)
+    asked = [m.content for m in context[begin : last + 1] if m.role == "user"]
+    given = [m.content for m in context if m.role in ("user", "system", "tool")]
+    before = [m.content for m in context[:begin] if m.role in ("user", "system")]
+    results = [m.content for m in context if m.role == "tool"]
+    calls = list(_answered(context[last + 1 :]))
+    return Evidence(
+        open=read("\n".join(asked)),
+        said=read("\n".join(given)),
+        earlier=read("\n".join(before)),
+        results=read("\n".join(results)),
+        done=tuple(call for call, good in calls if good),
+        failed=any(not good for _, good in calls[-1:]),
+        after_result=bool(context) and context[-1].role == "tool",
+    )
+
+
+def _begin(context: Sequence[Message], last: int) -> int:
+    """Where the open request begins: before the questions back that the user has answered."""
+    begin = last
+    while begin > 1:
+        between = context[begin - 1]
+        if between.role != "assistant" or between.tool_calls or "?" not in between.content:
+            break
+        asked = begin - 2
+        if context[asked].role != "user":
+            break
+        begin = asked
+    return max(0, begin)
+
+
+def _answered(messages: Sequence[Message]) -> Iterator[tuple[ToolCall, bool]]:
+    """The calls since the user last spoke, and whether each was answered without an error."""
+    waiting: list[ToolCall] = []
+    for message in messages:
+        if message.role == "assistant":
+            waiting = list(message.tool_calls)
+        elif message.role == "tool" and waiting:
+            yield waiting.pop(0), not _is_error(message.content)
+
+
+def _is_error(result: str) -> bool:
+    try:
+        value = json.loads(result)
+    except (ValueError, RecursionError):
+        return False
+    return isinstance(value, dict) and "error" in value

@@ -1,0 +1,306 @@
+"""Whether an argument's value has come from the conversation."""
+
+from __future__ import annotations
+
+import re
+from enum import IntEnum
+from typing import Any, NamedTuple
+
+from looptool.jsonvalue import shorten
+from looptool.seed.pools import pools
+from looptool.seed.surfaces import LONG_UNITS
+from looptool.teachers.offline.judge.demands import Demand
+from looptool.teachers.offline.judge.evidence import Evidence, Reading
+from looptool.teachers.offline.judge.moments import (
+    WEEKDAYS,
+    clock,
+    days,
+    is_relative,
+    month_number,
+    same_day,
+)
+from looptool.teachers.offline.judge.quantities import SECONDS, same_number
+from looptool.teachers.offline.judge.words import (
+    NEGATIONS,
+    STOP,
+    holds,
+    meets,
+    name_tokens,
+    normal,
+    root,
+    roots,
+    tokens,
+)
+
+
+class Support(IntEnum):
+    """How far the conversation speaks for a value."""
+
+    AGAINST = 0
+    """It speaks for another, or says nothing where this must have been said."""
+    UNSAID = 1
+    """Nothing speaks for it, but it could be said in other words."""
+    DERIVED = 2
+    """It follows from what was said."""
+    STATED = 3
+    """It was said."""
+
+
+class Grounds(NamedTuple):
+    """The support of a value and why; `open` if the user's open request gives it."""
+
+    support: Support
+    why: str = ""
+    open: bool = False
+
+
+def ground(value: Any, demand: Demand, evidence: Evidence) -> Grounds:
+    """The grounds of one argument's value."""
+    if isinstance(value, list):
+        return _ground_list(value, demand, evidence)
+    if isinstance(value, dict):
+        inner = [ground(each, Demand(path=(key,)), evidence) for key, each in value.items()]
+        return min(inner, key=lambda g: g.support, default=Grounds(Support.UNSAID))
+    if value is None:
+        return Grounds(Support.UNSAID)
+    form = wrong_form(value, demand)
+    if form:
+        return Grounds(Support.AGAINST, form)
+    for reading, is_open in ((evidence.open, True), (evidence.said, False)):
+        support, why = _in_reading(value, demand, reading)
+        if support > Support.UNSAID:
+            return Grounds(support, why, is_open)
+    return Grounds(support, why)
+
+
+def wrong_form(value: Any, demand: Demand) -> str:
+    """In which way the value is not written as the schema asks; empty if it is."""
+    if demand.closed and not isinstance(value, list | dict) and value not in demand.closed:
+        return f"{shorten(value)} is none of the allowed values"
+    if not isinstance(value, str):
+        if demand.fraction and isinstance(value, int | float) and abs(value) > 1:
+            return f"{shorten(value)} is no fraction between 0 and 1"
+        return ""
+    if demand.day and days(value) and not _follows(value, demand.day):
+        return f"{shorten(value)} is not written as {demand.day}"
+    minutes = clock(value.rpartition("T")[2] if "T" in value else value.rpartition(" ")[2])
+    if minutes is not None and demand.seconds is not None and not demand.halves:
+        long = re.search(r"\d:\d\d:\d\d", value) is not None
+        if long is not demand.seconds:
+            return f"{shorten(value)} is not written as HH:MM{':SS' if demand.seconds else ''}"
+    if demand.halves and re.fullmatch(r"\d{1,2}:\d{2}(:\d{2})?", value):
+        return f"{shorten(value)} lacks AM or PM"
+    if demand.code and (normal(value) in _coded_names()):
+        return f"{shorten(value)} is a name, not a code"
+    return ""
+
+
+def _follows(value: str, pattern: str) -> bool:
+    written = re.escape(pattern).replace("YYYY", r"\d{4}").replace("MM", r"\d{2}")
+    return re.match(written.replace("DD", r"\d{2}").replace("YY", r"\d{2}"), value) is not None
+
+
+def _in_reading(value: Any, demand: Demand, reading: Reading) -> tuple[Support, str]:
+    if isinstance(value, bool):
+        return _switch(value, demand, reading)
+    if isinstance(value, int | float):
+        return _number(value, demand, reading)
+    if demand.closed:
+        return _choice(value, demand, reading)
+    return _text(value, demand, reading)
+
+
+def _ground_list(value: list[Any], demand: Demand, evidence: Evidence) -> Grounds:
+    item = demand.items or Demand(path=demand.path, words=demand.words)
+    inner = [ground(each, item, evidence) for each in value]
+    if not inner:
+        return Grounds(Support.UNSAID, "an empty list")
+    least = min(inner, key=lambda g: g.support)
+    return Grounds(least.support, least.why, all(g.open for g in inner))
+
+
+# Numbers
+
+
+def _number(value: float, demand: Demand, reading: Reading) -> tuple[Support, str]:
+    try:
+        value = float(value)
+    except OverflowError:
+        return Support.AGAINST, "so large a number was never said"
+    if demand.unit and (support := _duration(value, demand.unit, reading)) is not None:
+        return support, f"{value:g} {demand.unit}s"
+    for amount in reading.amounts:
+        if demand.fraction and same_number(amount.value, value * 100):
+            return Support.STATED, "a percentage as a fraction"
+        if same_number(amount.value, value):
+            return Support.STATED, f"{value:g} was said"
+    if _named_number(value, demand, reading):
+        return Support.STATED, "a month or weekday as a number"
+    if demand.unit is None and _converted(value, reading):
+        return Support.DERIVED, "a duration in another unit"
+    if value == 1 and {"a", "an", "one", "another"} & set(reading.words):
+        return Support.UNSAID, "one, perhaps"
+    return Support.AGAINST, f"{value:g} stands nowhere in the conversation"
+
+
+def _duration(value: float, unit: str, reading: Reading) -> Support | None:
+    """How durations in the text speak for `value` units; None if they say nothing of it."""
+    timed = [amount for amount in reading.amounts if amount.unit]
+    seconds = value * SECONDS[unit]
+    for amount in timed:
+        if amount.unit and same_number(amount.value * SECONDS[amount.unit], seconds):
+            return Support.STATED
+        if amount.unit == "month" and unit == "year" and same_number(amount.value, value * 12):
+            return Support.STATED
+        if amount.unit == "year" and unit == "month" and same_number(amount.value * 12, value):
+            return Support.STATED
+    bare = any(not a.unit and same_number(a.value, value) for a in reading.amounts)
+    if not bare and any(same_number(amount.value, value) for amount in timed):
+        return Support.AGAINST
+    return None
+
+
+def _converted(value: float, reading: Reading) -> bool:
+    return any(
+        amount.unit and same_number(amount.value * SECONDS[amount.unit] / SECONDS[unit], value)
+        for amount in reading.amounts
+        for unit in ("second", "minute", "hour", "day", "week")
+    )
+
+
+def _named_number(value: float, demand: Demand, reading: Reading) -> bool:
+    about = {*demand.words, *tokens(demand.about)}
+    if "month" in about and any(month_number(word) == value for word in reading.words):
+        return True
+    weekdays = [n for n, day in enumerate(WEEKDAYS) if day in reading.words]
+    return bool(about & {"day", "weekday"}) and any(value in (n, n + 1) for n in weekdays)
+
+
+# Texts
+
+
+def _text(value: str, demand: Demand, reading: Reading) -> tuple[Support, str]:
+    said = normal(value)
+    if not said:
+        return (Support.STATED, "") if value.strip() in reading.text else (Support.UNSAID, "")
+    if holds(reading.normal, said):
+        return Support.STATED, f"{shorten(value)} was said"
+    moment = _moment(value, reading)
+    if moment is not None:
+        return moment
+    if any(holds(reading.normal, name) for name in _names_of(value)):
+        return Support.STATED, f"{shorten(value)} is the code of what was said"
+    squeezed = said.replace(" ", "")
+    if len(squeezed) >= 4 and squeezed in reading.squeezed and _is_exact(value):
+        return Support.DERIVED, f"{shorten(value)}, written otherwise"
+    numbers = re.fullmatch(r"\s*-?\d+(\.\d+)?\s*", value)
+    if numbers:
+        return _number(float(value), demand, reading)
+    pair = re.fullmatch(r"\s*(-?\d+\.\d+)\s*,\s*(-?\d+\.\d+)\s*", value)
+    if pair:
+        found = [_number(float(each), demand, reading)[0] for each in pair.groups()]
+        return min(found), "coordinates"
+    return _paraphrase(said, value, reading)
+
+
+def _paraphrase(said: str, value: str, reading: Reading) -> tuple[Support, str]:
+    if _is_exact(value):
+        return Support.AGAINST, f"{shorten(value)} stands nowhere in the conversation"
+    meant = roots(said.split())
+    known = [word for word in meant if meets(word, reading.roots)]
+    if meant and len(known) == len(meant):
+        same = all(word in reading.roots for word in meant)
+        return (Support.DERIVED if same else Support.UNSAID), f"the words of {shorten(value)}"
+    if known and len(meant) >= 3:
+        return Support.UNSAID, f"some words of {shorten(value)}"
+    return Support.AGAINST, f"{shorten(value)} stands nowhere in the conversation"
+
+
+def _is_exact(value: str) -> bool:
+    """Whether only its very characters will do: ids, addresses, anything with digits in it."""
+    return bool(re.search(r"\d|@|://", value)) or ("_" in value and " " not in value)
+
+
+def _moment(value: str, reading: Reading) -> tuple[Support, str] | None:
+    """The grounds of a date, a time or both; None if the value is neither."""
+    wanted = days(value)
+    at = re.search(r"(?:^|[T ])(\d{1,2}:\d{2}(?::\d{2})?(?: ?[ap]\.?m\.?)?)", value, re.I)
+    minutes = clock(at.group(1)) if at else None
+    if (not wanted and minutes is None) or len(value) > 40:
+        return None
+    if wanted and not any(same_day(one, other) for one in wanted for other in reading.days):
+        if is_relative(reading.text) and not reading.days:
+            return Support.UNSAID, "a day that only a calendar can tell"
+        return Support.AGAINST, f"the date {shorten(value)} was never said"
+    if minutes is not None and minutes not in reading.times:
+        if wanted and minutes == 0:
+            return Support.DERIVED, f"the date of {shorten(value)} was said"
+        return Support.AGAINST, f"the time of {shorten(value)} was never said"
+    return Support.STATED, f"{shorten(value)} was said in another form"
+
+
+def _names_of(value: str) -> list[str]:
+    """What a code of a country, a language or a currency stands for."""
+    known = pools()
+    tables = (known.countries, known.languages)
+    names = [name for table in tables for name, code in table.items() if code == value]
+    return [normal(name) for name in (*names, *known.currencies.get(value, ()))]
+
+
+def _coded_names() -> frozenset[str]:
+    known = pools()
+    return frozenset(normal(name) for table in (known.countries, known.languages) for name in table)
+
+
+# Closed sets and switches
+
+
+def _choice(value: str, demand: Demand, reading: Reading) -> tuple[Support, str]:
+    """A value of a closed set, against the others of it."""
+    scores = {each: _spoken(each, reading) for each in map(str, demand.closed)}
+    mine = scores.get(str(value), 0.0)
+    best = max(scores.values(), default=0.0)
+    if mine >= 1 and mine == best:
+        alone = sum(score == best for score in scores.values()) == 1
+        return (Support.STATED if alone else Support.DERIVED), f"{shorten(value)} was said"
+    if best >= 1 and mine < best:
+        other = max(scores, key=lambda each: scores[each])
+        return Support.AGAINST, f"{shorten(other)} was said, not {shorten(value)}"
+    if mine >= 0.5:
+        return Support.DERIVED if mine == best else Support.UNSAID, f"part of {shorten(value)}"
+    return Support.UNSAID, f"nothing speaks for {shorten(value)}"
+
+
+def _spoken(choice: str, reading: Reading) -> float:
+    """2 if its words stand together in the text, 1 if all do, else the share that does."""
+    words = name_tokens(choice)
+    if holds(reading.normal, " ".join(words)) and (len(choice) > 1 or choice.isdigit()):
+        return 2.0 if len(words) > 1 else 1.5
+    spelled_out = LONG_UNITS.get(choice) or LONG_UNITS.get(choice.upper())
+    if spelled_out and roots(tokens(spelled_out)) <= reading.roots:
+        return 1.5
+    if any(holds(reading.normal, name) for name in _names_of(choice)):
+        return 1.5
+    meant = frozenset(root(word) for word in words if word not in STOP)
+    if not meant:
+        return 0.0
+    squeezed = "".join(words)
+    if len(squeezed) >= 4 and squeezed in reading.squeezed:
+        return 1.0
+    return sum(1.0 if word in reading.roots else 0.8 * meets(word, reading.roots)
+               for word in meant) / len(meant)  # fmt: skip
+
+
+def _switch(value: bool, demand: Demand, reading: Reading) -> tuple[Support, str]:
+    """A boolean: on if the text has the parameter's words, off if it has them behind a "no"."""
+    meant = roots(demand.words) - {root(word) for word in NEGATIONS}
+    turned = bool(NEGATIONS & set(demand.words)) or (demand.words[:1] == ("non",))
+    words = reading.words
+    for at, word in enumerate(words):
+        if meets(root(word), meant) and word not in STOP:
+            negated = any(before in NEGATIONS for before in words[max(0, at - 4) : at])
+            said = negated is turned
+            if said is value:
+                return Support.DERIVED, f"{' '.join(demand.words)} was spoken of"
+            return Support.UNSAID, f"{' '.join(demand.words)} was spoken of otherwise"
+    return Support.UNSAID, f"nothing was said of {' '.join(demand.words)}"

@@ -1,0 +1,165 @@
+"""The verdict on two moves."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from looptool.jsonvalue import values_equal
+from looptool.records import Judgement, Label, Sample, Verdict, Vote
+from looptool.teachers.base import Case
+from looptool.teachers.offline.judge.coverage import unexplained
+from looptool.teachers.offline.judge.differences import (
+    LABEL,
+    LIKELY,
+    PREDICTION,
+    SURE,
+    Finding,
+    call_differences,
+    undecided,
+)
+from looptool.teachers.offline.judge.evidence import Evidence, gather
+from looptool.teachers.offline.judge.fit import objects_met
+from looptool.teachers.offline.judge.grounding import Support
+from looptool.teachers.offline.judge.moves import Read, read_move
+
+
+class RuleJudge:
+    """Weighs two moves by tools and conversation, without a model; it never sees the truth.
+
+    A label is called wrong only where something certain speaks against it, nothing speaks against
+    the prediction, and no difference stays open: a right label lost costs more than a wrong one
+    kept. Against a prediction less is enough.
+    """
+
+    name = "rules"
+
+    async def judge(self, case: Case) -> Judgement:
+        """The verdict, with what speaks against each side in plain words."""
+        findings = list(_findings(case))
+        verdict = _verdict(findings, case)
+        analysis, approach = _told(findings, verdict)
+        return Judgement(
+            sample_id=case.sample_id,
+            verdict=verdict,
+            votes=(Vote(judge=self.name, verdict=verdict, reason=analysis),),
+            error_analysis=analysis,
+            correct_approach=approach,
+            judge=self.name,
+        )
+
+    async def accept(self, sample: Sample) -> str | None:
+        """None, or which rule of the judge the sample's label breaks."""
+        evidence = gather(sample.context)
+        for call in read_move(sample.label, sample.tools, evidence):
+            if not call.valid.matched:
+                return "judge: invalid call"
+            if call.worst() is not None:
+                return "judge: ungrounded argument"
+            if any(call.call == done for done in evidence.done):
+                return "judge: already done"
+        return None
+
+
+def _findings(case: Case) -> Iterator[Finding]:
+    evidence = gather(case.context)
+    moves: tuple[Label, Label] = (case.prediction, case.label)
+    sides = (
+        read_move(moves[0], case.tools, evidence),
+        read_move(moves[1], case.tools, evidence),
+    )
+    for side, calls in enumerate(sides):
+        for call in calls:
+            if not call.valid.matched:
+                mend = "Call one of the given tools as its schema says."
+                yield Finding(side, SURE, call.valid.detail, mend)
+            if any(values_equal(call.call.arguments, done.arguments)
+                   and call.call.name == done.name for done in evidence.done):  # fmt: skip
+                why = f"{call.call.name} was already called with these arguments"
+                yield Finding(side, SURE, why, "Go on from the result that is there.")
+    if sides[0] and sides[1]:
+        yield from call_differences(sides, case.tools, evidence)
+    elif sides[0]:
+        yield from _call_or_none(PREDICTION, sides[0], evidence)
+    elif sides[1]:
+        yield from _call_or_none(LABEL, sides[1], evidence)
+
+
+def _call_or_none(side: int, calls: list[Read], evidence: Evidence) -> Iterator[Finding]:
+    """One side calls and the other does not: whether a call is called for."""
+    doubts = [finding for call in calls for finding in _doubts(side, call, evidence)]
+    if doubts:
+        yield from doubts
+    elif all(_well_founded(call, evidence) for call in calls):
+        names = " and ".join(dict.fromkeys(call.call.name for call in calls))
+        why = f"the request asks for {names}, and all that it needs was said"
+        yield Finding(1 - side, LIKELY, why, f"Call {names}.")
+    else:
+        yield undecided("whether a call is called for")
+
+
+def _doubts(side: int, call: Read, evidence: Evidence) -> Iterator[Finding]:
+    if call.tool is None:
+        return
+    name = call.call.name
+    worst = call.worst()
+    if worst is not None:
+        why = f"{name} needs {worst.name}, but {worst.grounds.why}"
+        yield Finding(side, SURE, why, f"Ask for {worst.name} before calling {name}.")
+        return
+    said = [leaf for leaf in call.leaves.values() if leaf.grounds.support >= Support.DERIVED]
+    unsaid = [
+        leaf
+        for path, leaf in call.leaves.items()
+        if leaf.grounds.support is Support.UNSAID and call.demands.at(path).required
+    ]
+    if unsaid and not unexplained(call, evidence):
+        why = f"{name} needs {unsaid[0].name}, but {unsaid[0].grounds.why}"
+        yield Finding(side, SURE, why, f"Ask for {unsaid[0].name} before calling {name}.")
+    elif not objects_met(evidence.open, call.tool):
+        grounded = bool(said)
+        why = f"nothing in the request speaks of {name}"
+        yield Finding(side, LIKELY if grounded else SURE, why, f"Do not call {name}.")
+
+
+def _well_founded(call: Read, evidence: Evidence) -> bool:
+    """Valid, and every required value said."""
+    return call.valid.matched and all(
+        leaf.grounds.support >= Support.DERIVED
+        for path, leaf in call.leaves.items()
+        if call.demands.at(path).required
+    )
+
+
+def _verdict(findings: list[Finding], case: Case) -> Verdict:
+    against = [
+        max((f.strength for f in findings if f.side == side), default=0)
+        for side in (PREDICTION, LABEL)
+    ]
+    is_open = any(f.strength == 0 for f in findings)
+    if against == [SURE, SURE]:
+        return Verdict.BOTH_WRONG
+    if against[LABEL] == SURE and against[PREDICTION] == 0 and not is_open:
+        return Verdict.LABEL_WRONG
+    if against[PREDICTION] > against[LABEL] and (against[LABEL] == 0 or not is_open):
+        return Verdict.PRED_WRONG
+    if against == [0, 0] and not is_open:
+        return Verdict.BOTH_CORRECT
+    return Verdict.UNDECIDED
+
+
+def _told(findings: list[Finding], verdict: Verdict) -> tuple[str, str]:
+    """Error analysis and correct approach, in sentences."""
+    names = {PREDICTION: "The prediction is wrong", LABEL: "The label is wrong"}
+    if verdict in (Verdict.PRED_WRONG, Verdict.LABEL_WRONG):
+        wrong = PREDICTION if verdict is Verdict.PRED_WRONG else LABEL
+        kept = [finding for finding in findings if finding.side == wrong]
+        told = "; ".join(finding.why for finding in kept)
+        return f"{names[wrong]}: {told}.", " ".join(dict.fromkeys(f.mend for f in kept))
+    if verdict is Verdict.BOTH_WRONG:
+        told = "; ".join(finding.why for finding in findings if finding.side >= 0)
+        return f"Both are wrong: {told}.", ""
+    if verdict is Verdict.BOTH_CORRECT:
+        told = "; ".join(finding.why for finding in findings) or "they differ in words alone"
+        return f"Both are right: {told}.", ""
+    told = "; ".join(finding.why for finding in findings if finding.why)
+    return f"Nothing decides between the two: {told}.", ""
