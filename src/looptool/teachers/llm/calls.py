@@ -1,0 +1,132 @@
+"""One call of a language model: what is asked, what came back, and what goes wrong."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from dataclasses import dataclass
+from typing import Any
+
+from looptool.errors import UserError
+
+Chat = tuple[dict[str, str], ...]
+"""OpenAI chat messages."""
+
+
+@dataclass(frozen=True)
+class Ask:
+    """One call. `role` is for the books only; all else makes the call what it is.
+
+    `sample` tells apart calls that ask the same thing several times.
+    """
+
+    role: str
+    model: str
+    chat: Chat
+    schema: dict[str, Any] | None
+    temperature: float
+    max_tokens: int
+    sample: int = 0
+
+    def key(self) -> str:
+        """The content address of the call: SHA-256, in hex."""
+        parts = [
+            self.model,
+            self.chat,
+            self.schema,
+            self.temperature,
+            self.max_tokens,
+            self.sample,
+        ]
+        text = json.dumps(parts, sort_keys=True, separators=(",", ":"))
+        return hashlib.sha256(text.encode()).hexdigest()
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a model said, its thought split off, and the tokens that it took."""
+
+    text: str
+    thought: str = ""
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+
+
+class UnusableError(ValueError):
+    """No usable answer came of a call: the item is lost, the run goes on."""
+
+
+class StoppedError(UserError):
+    """The endpoint, the key, the model or the budget stands in the way of every further call."""
+
+
+class PassingError(Exception):
+    """A call failed for a reason that may pass; `wait` is what the endpoint asks for, in seconds.
+
+    `outage` is whether the endpoint itself is in trouble, `tries` how often such a call is made
+    at most, and `answer` what was paid for nevertheless.
+    """
+
+    def __init__(
+        self,
+        reason: str,
+        *,
+        wait: float | None = None,
+        outage: bool = False,
+        tries: int | None = None,
+        answer: Answer | None = None,
+    ) -> None:
+        super().__init__(reason)
+        self.wait, self.outage, self.tries, self.answer = wait, outage, tries, answer
+
+
+class RefusedError(Exception):
+    """The endpoint does not take the call as it is written (400, 422)."""
+
+
+CUT_TRIES = 3
+"""How often a call is made whose answer is empty or reaches the token limit."""
+
+_THOUGHT = re.compile(r"\A\s*(?:<think>)?(.*?)</think>", re.DOTALL)
+
+
+def read_answer(body: bytes) -> Answer:
+    """The answer in the body of a chat completion.
+
+    Raises PassingError for a body that is broken, and for an answer that is empty or cut.
+    """
+    try:
+        data = json.loads(body)
+        choice = data["choices"][0]
+        message = choice["message"]
+        content = message.get("content") or ""
+        if not isinstance(content, str):
+            raise TypeError
+    except (ValueError, LookupError, TypeError, AttributeError):
+        raise PassingError("answered with something that is no chat completion") from None
+    thought, text = split_thought(content)
+    thought = message.get("reasoning_content") or message.get("reasoning") or thought
+    usage = data.get("usage") or {}
+    answer = Answer(
+        text,
+        thought if isinstance(thought, str) else "",
+        usage.get("prompt_tokens") or 0,
+        # Endpoints that do not count: four characters are about a token.
+        usage.get("completion_tokens") or (len(content) + 3) // 4,
+    )
+    if choice.get("finish_reason") == "length":
+        raise PassingError("cut at max_tokens", tries=CUT_TRIES, answer=answer)
+    if not text:
+        raise PassingError("empty", tries=CUT_TRIES, answer=answer)
+    return answer
+
+
+def split_thought(content: str) -> tuple[str, str]:
+    """Thought and text of `<think>…</think> text`; an unclosed thought leaves no text."""
+    found = _THOUGHT.match(content)
+    if found:
+        return found.group(1).strip(), content[found.end() :].strip()
+    if content.lstrip().startswith("<think>"):
+        return content.strip().removeprefix("<think>"), ""
+    return "", content.strip()

@@ -1,0 +1,110 @@
+"""Answers of a stated shape: the schema goes along, what comes back is checked, or asked again."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from looptool.jsonvalue import read_json
+from looptool.teachers.llm.calls import Ask, Chat, UnusableError
+from looptool.teachers.llm.client import Client
+from looptool.teachers.llm.prompts import quote
+
+Shape = TypeVar("Shape", bound=BaseModel)
+Made = TypeVar("Made")
+
+REPAIRS = 2
+"""How often a model is shown what is wrong with its answer."""
+
+_BLOCK = re.compile(r"```(?:json)?\s*\n(.*?)```", re.DOTALL)
+
+
+async def ask_for(
+    client: Client,
+    ask: Ask,
+    shape: type[Shape],
+    make: Callable[[Shape], Made],
+) -> Made:
+    """What `make` makes of an answer that is JSON of `shape`.
+
+    `make` raises ValueError for an answer that will not do; its message is shown to the model,
+    which answers again. `ask.chat` and `ask.schema` get what the shape adds. Raises UnusableError
+    if `REPAIRS` repairs did not help.
+    """
+    schema = plain_schema(shape)
+    chat = _with_shape(ask.chat, schema)
+    for repair in range(REPAIRS + 1):
+        call = Ask(
+            role=ask.role,
+            model=ask.model,
+            chat=chat,
+            schema=schema,
+            temperature=ask.temperature,
+            max_tokens=ask.max_tokens,
+            sample=ask.sample,
+        )
+        answer = await client.complete(call)
+        try:
+            return make(shape.model_validate(find_json(answer.text)))
+        except ValueError as error:
+            wrong = _what(error)
+            if repair == REPAIRS:
+                raise UnusableError(f"{ask.role}: {wrong}") from None
+            chat = _with_repair(chat, answer.text, wrong)
+    raise AssertionError("the last repair returns or raises")
+
+
+def find_json(text: str) -> Any:
+    """The JSON object in an answer, whatever stands around it. ValueError if there is none."""
+    for block in _BLOCK.findall(text):
+        text = block if "{" in block else text
+    start = text.find("{")
+    if start < 0:
+        raise ValueError("there is no JSON object in it")
+    return read_json(text, start)[0]
+
+
+def plain_schema(shape: type[BaseModel]) -> dict[str, Any]:
+    """The JSON Schema of a shape, without the titles that pydantic adds."""
+    plain: dict[str, Any] = _untitled(shape.model_json_schema())
+    return plain
+
+
+def _untitled(schema: Any, inside_properties: bool = False) -> Any:
+    if isinstance(schema, dict):
+        return {
+            key: _untitled(value, key in ("properties", "$defs") and not inside_properties)
+            for key, value in schema.items()
+            if key not in ("title", "description") or inside_properties
+        }
+    return [_untitled(item) for item in schema] if isinstance(schema, list) else schema
+
+
+def _with_shape(chat: Chat, schema: dict[str, Any]) -> Chat:
+    *before, last = chat
+    wanted = json.dumps(schema, ensure_ascii=False)
+    text = f"Answer with one JSON object and nothing else. Its schema:\n{wanted}"
+    return (*before, {**last, "content": f"{last['content']}\n\n{text}"})
+
+
+def _with_repair(chat: Chat, answer: str, wrong: str) -> Chat:
+    asked = (
+        f"That answer cannot be used. What is wrong with it:\n{quote(wrong)}\n"
+        "Answer again, whole, as one JSON object of the same schema and nothing else."
+    )
+    return (
+        *chat[:2],
+        {"role": "assistant", "content": answer},
+        {"role": "user", "content": asked},
+    )
+
+
+def _what(error: ValueError) -> str:
+    if isinstance(error, ValidationError):
+        first = error.errors()[0]
+        return f"{'.'.join(map(str, first['loc'])) or 'the object'}: {first['msg']}"
+    return str(error)[:400]
