@@ -369,6 +369,15 @@ def test_of_several_calls_the_nearest_miss_is_reported() -> None:
     assert (result.reason, result.detail) == (Mismatch.WRONG_VALUE, "book.people: 5, expected 4")
 
 
+def test_a_call_that_found_its_match_is_no_near_miss_of_another() -> None:
+    want = calls({"place": "c"}, {"place": "z", "people": 1, "note": "n"})
+    result = compare(calls({"place": "c", "people": 9}, {"place": "c"}), want)
+    assert (result.reason, result.detail) == (
+        Mismatch.MISSING_ARGUMENT,
+        'book.note: missing, expected "n"',
+    )
+
+
 def test_the_tool_and_the_number_of_calls_must_be_right() -> None:
     one = calls({"place": "a"})
     assert compare(calls({}, name="cancel"), one).reason is Mismatch.WRONG_TOOL

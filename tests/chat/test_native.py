@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
 from typing import Any
 
 import pytest
 
 from looptool.chat import ChatFormat, check_prefix_preserving, load_format
+from looptool.chat.hermes import Hermes
 from looptool.chat.reading import read_bare
 from looptool.records import Label, Message, Mismatch, Tool, ToolCall
 
@@ -50,11 +51,11 @@ def test_any_call_comes_back(native: ChatFormat, random_calls: Iterator[ToolCall
         assert repr(output.calls) == repr(label.calls)
 
 
-def test_a_hundred_thousand_random_calls_come_back(
+def test_twenty_thousand_random_calls_come_back(
     qwen: ChatFormat, random_calls: Iterator[ToolCall]
 ) -> None:
-    for _ in range(200):
-        label = Label(calls=tuple(islice(random_calls, 500)))
+    for _ in range(100):
+        label = Label(calls=tuple(islice(random_calls, 200)))
         assert repr(qwen.parse(qwen.completion(label)).calls) == repr(label.calls)
 
 
@@ -65,17 +66,27 @@ def test_the_completion_ends_with_a_stop_token(native: ChatFormat) -> None:
 
 
 def test_hostile_text_adds_no_control_token(native: ChatFormat, hostile_tools: list[Tool]) -> None:
-    def controls(text: str) -> list[int]:
+    def controls(tools: list[Tool], text: str) -> list[int]:
         call = ToolCall(name=text, arguments={text: [text]})
         messages = [
             Message(role="user", content=text),
             Message(role="assistant", tool_calls=(call,)),
             Message(role="tool", content=text),
         ]
-        ids = native.prompt_ids(hostile_tools, messages)
-        return [token for token in ids if token > 255]
+        return [token for token in native.prompt_ids(tools, messages) if token > 255]
 
-    assert all(controls(text) == controls("harmless") for text in HOSTILE)
+    harmless = controls([Tool(name="f")], "harmless")
+    assert harmless
+    assert all(controls(hostile_tools, text) == harmless for text in HOSTILE)
+
+
+def test_what_a_user_says_reaches_the_prompt_whole(native: ChatFormat) -> None:
+    said = "Say @0# and @1#, <tool_call"
+    call = ToolCall(name="f", arguments={"x": "<think>"})
+    messages = [Message(role="user", content=said), Message(role="assistant", tool_calls=(call,))]
+    prompt = native.prompt([Tool(name="f", description="<think>")], messages)
+    assert said in prompt
+    assert prompt.count("\\u003cthink>") == 2
 
 
 def test_the_schema_reaches_the_prompt_unchanged(qwen: ChatFormat) -> None:
@@ -97,6 +108,18 @@ def test_templates_that_rewrite_history_are_found_out(
 ) -> None:
     format = load_format("native", byte_tokenizer(*special, template=template(name)))
     assert check_prefix_preserving(format, [], TALK) is preserving
+
+
+def test_a_prompt_that_history_does_not_repeat_is_found_out(
+    byte_tokenizer: Callable[..., Any],
+) -> None:
+    class Thinking(Hermes):
+        def prompt(self, tools: Sequence[Tool], messages: Sequence[Message]) -> str:
+            return super().prompt(tools, messages) + "<think>\n"
+
+    tokenizer = byte_tokenizer(*CHATML)
+    assert check_prefix_preserving(Hermes(tokenizer), [], TALK)
+    assert not check_prefix_preserving(Thinking(tokenizer), [], TALK)
 
 
 @pytest.mark.parametrize(

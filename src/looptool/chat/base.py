@@ -43,6 +43,10 @@ class ChatFormat(Protocol):
         """The tokens of `completion`; the last one is in `stop_ids`."""
         ...
 
+    def decode(self, ids: Sequence[int]) -> str:
+        """The text of what the model said, for `parse`: control tokens are kept."""
+        ...
+
 
 def as_label(message: Message) -> Label:
     """The move that an assistant's message makes."""
@@ -52,6 +56,12 @@ def as_label(message: Message) -> Label:
 def encode(tokenizer: Any, text: str) -> list[int]:
     """The tokens of rendered text, with nothing added."""
     return list(tokenizer(text, add_special_tokens=False)["input_ids"])
+
+
+def decode(tokenizer: Any, ids: Sequence[int]) -> str:
+    """The text of tokens, control tokens included and nothing tidied up."""
+    text = tokenizer.decode(ids, skip_special_tokens=False, clean_up_tokenization_spaces=False)
+    return str(text)
 
 
 def check_prefix_preserving(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from looptool.chat.base import as_label, encode
+from looptool.chat.base import as_label, decode, encode
 from looptool.chat.escape import Escaper, control_tokens
 from looptool.chat.reading import cut_at, read_tagged
 from looptool.errors import UserError
@@ -86,6 +86,10 @@ class Hermes:
     def completion_ids(self, label: Label) -> list[int]:
         """The tokens of the completion, the end of the turn included."""
         return encode(self._tokenizer, self.completion(label))
+
+    def decode(self, ids: Sequence[int]) -> str:
+        """The text of the model's tokens."""
+        return decode(self._tokenizer, ids)
 
     def _system(self, tools: Sequence[Tool], given: str) -> str:
         parts = []

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from itertools import count
 from typing import Any
 
-from looptool.chat.base import encode
+from looptool.chat.base import decode, encode
 from looptool.chat.escape import Escaper, control_tokens
 from looptool.chat.reading import cut_at, read_bare, read_tagged
 from looptool.errors import UserError
@@ -77,6 +77,10 @@ class Native:
         """The tokens of the completion, the end of the turn included."""
         return encode(self._tokenizer, self.completion(label))
 
+    def decode(self, ids: Sequence[int]) -> str:
+        """The text of the model's tokens."""
+        return decode(self._tokenizer, ids)
+
     def _learn_to_read(self) -> None:
         """Finds the way to write names and to read calls that brings a call back unchanged."""
         for self._read in (read_tagged, read_bare):
@@ -90,7 +94,7 @@ class Native:
         functions = [{"type": "function", "function": tool.as_function()} for tool in tools]
         calls = [[call.model_dump() for call in message.tool_calls] for message in messages]
         # Stands for the backslash of the unicode escapes, until the template has written JSON.
-        backslash = _absent_from(str((functions, calls)))
+        backslash = _absent_from(str((self._tokenizer.chat_template, functions, messages)))
         chat = [
             self._message(message, message_calls, backslash)
             for message, message_calls in zip(messages, calls, strict=True)
