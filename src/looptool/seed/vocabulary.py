@@ -121,12 +121,16 @@ class Operation(_Entry):
 
 
 class Group(_Entry):
+    """Level two: operations that belong together."""
+
     name: str
     about: str
     operations: tuple[Operation, ...] = Field(min_length=1)
 
 
 class Domain(_Entry):
+    """Level one: one file."""
+
     name: str
     about: str
     groups: tuple[Group, ...] = Field(min_length=2)
@@ -165,7 +169,7 @@ def read_domain(path: Path) -> Domain:
             for group_name, group in raw.items()
             if isinstance(group, dict)
         ]
-        return Domain(name=path.stem, about=raw["about"], groups=groups)
+        return Domain.model_validate({"name": path.stem, "about": raw["about"], "groups": groups})
     except (ValueError, KeyError, TypeError) as error:
         raise ValueError(f"{path}: {error}") from error
 
