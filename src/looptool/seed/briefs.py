@@ -71,6 +71,14 @@ class Quota:
     def owed(self, scenario: Scenario) -> int:
         return self.wanted.get(scenario, 0) - self.taken[scenario]
 
+    def settle_for_singles(self) -> int:
+        """Want single calls in place of whatever is still owed; how many that are."""
+        owed = {s: self.owed(s) for s in self.wanted if s is not Scenario.SINGLE}
+        for scenario, number in owed.items():
+            self.wanted[scenario] -= number
+        self.wanted[Scenario.SINGLE] = self.wanted.get(Scenario.SINGLE, 0) + sum(owed.values())
+        return sum(owed.values())
+
 
 def make_briefs(
     config: SeedConfig, quota: Quota, shelf: Shelf, seed: int, side: str, batch: int

@@ -26,6 +26,7 @@ class Fault(StrEnum):
     NO_TOOL = "no_tool"
     DUPLICATE_TOOL = "near_duplicate_tool"
     NO_DIALOGUE = "no_dialogue"
+    NO_SCENARIO = "scenario_not_possible"
     UNKNOWN_TOOL = "unknown_tool"
     INVALID_CALL = "invalid_call"
     UNGROUNDED = "ungrounded_argument"

@@ -52,13 +52,19 @@ def held_out_branches(share: float, seed: int) -> frozenset[tuple[str, str]]:
 
 
 def spread(items: list[Leaf], number: int, seed: int) -> list[tuple[Leaf, int]]:
-    """`number` leaves, dealt evenly over domains, with the how-manieth time each is used."""
-    by_domain: dict[str, list[Leaf]] = {}
-    for leaf in shuffled(dice("spread", seed), items):
-        by_domain.setdefault(leaf.domain, []).append(leaf)
+    """`number` leaves, group by group (their operations work together), dealt evenly over the
+    domains; with each the how-manieth time it is used.
+    """
+    groups: dict[tuple[str, str], list[Leaf]] = {}
+    for leaf in items:
+        groups.setdefault((leaf.domain, leaf.group), []).append(leaf)
+    by_domain: dict[str, list[list[Leaf]]] = {}
+    for (domain, _), group in shuffled(dice("spread", seed), list(groups.items())):
+        by_domain.setdefault(domain, []).append(group)
     order: list[Leaf] = []
     while len(order) < len(items):
-        order.extend(pile.pop() for pile in by_domain.values() if pile)
+        for pile in by_domain.values():
+            order.extend(pile.pop() if pile else ())
     if not order:
         return []
     return [(order[n % len(order)], n // len(order)) for n in range(number)]

@@ -43,6 +43,7 @@ _WORD_NUMBERS: dict[str, float] = {
 _MONTH = {name.lower(): n for n, name in enumerate(MONTHS, 1)}
 _MONTH |= {name[:3].lower(): n for n, name in enumerate(MONTHS, 1)} | {"sept": 9}
 _MONTH_RE = "|".join(sorted(_MONTH, key=len, reverse=True))
+_MONTH_NAME = re.compile(rf"\b({_MONTH_RE})\b", re.I)
 _NUMBER = re.compile(r"(?<![\w.])-?\d[\d,]*(?:\.\d+)?|(?<=[^\W\d_])\d+(?:\.\d+)?|-?\d+(?:\.\d+)?")
 _ISO = re.compile(r"\b(\d{4})[-/.](\d{1,2})[-/.](\d{1,2})")
 _SLASHED = re.compile(r"\b(\d{1,2})[/.-](\d{1,2})[/.-](\d{4})\b")
@@ -50,7 +51,7 @@ _MONTH_FIRST = re.compile(rf"\b({_MONTH_RE})\.? (\d{{1,2}})(?:st|nd|rd|th)?,? (\
 _DAY_FIRST = re.compile(
     rf"\b(\d{{1,2}})(?:st|nd|rd|th)?(?: of)? ({_MONTH_RE})\.?,? (\d{{4}})", re.I
 )
-_CLOCK = re.compile(r"\b(\d{1,2})(?:[:.](\d{2}))?(?::\d{2})?\s*([ap])?\.?(?:m\b)?", re.I)
+_CLOCK = re.compile(r"\b(\d{1,2})(?:[:.](\d{2}))?(?::\d{2})?(?:\s*([ap])\.?m\b)?", re.I)
 _SPOKEN_CLOCK = re.compile(
     r"\b(?:(half|quarter) (past|to) )?([a-z]+|\d{1,2})(?: o'clock)? "
     r"(in the morning|in the afternoon|in the evening|at night)",
@@ -121,9 +122,8 @@ def _numbers(text: str) -> Iterator[float]:
         factor = _RATIO.get((larger, smaller))
         if factor:
             yield (float(first) if first.isdigit() else 1.0) * factor + float(second)
-    for name, number in _MONTH.items():
-        if re.search(rf"\b{name}\b", text, re.I):
-            yield float(number)
+    for name in _MONTH_NAME.findall(text):
+        yield float(_MONTH[name.lower()])
 
 
 def _dates(text: str) -> Iterator[str]:
@@ -164,10 +164,10 @@ def supports(evidence: Evidence, value: Any, schema: Mapping[str, Any]) -> bool:
     if value is None or isinstance(value, bool) or "enum" in schema or "const" in schema:
         return True
     if isinstance(value, list):
-        items = schema.get("items", {})
-        return all(
-            supports(evidence, each, items if isinstance(items, dict) else {}) for each in value
-        )
+        items = schema.get("items")
+        about = {"description": schema.get("description", "")}
+        each_schema = {**about, **items} if isinstance(items, dict) else about
+        return all(supports(evidence, each, each_schema) for each in value)
     if isinstance(value, dict):
         inner = schema.get("properties", {})
         return all(supports(evidence, each, inner.get(name, {})) for name, each in value.items())

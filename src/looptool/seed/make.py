@@ -34,7 +34,8 @@ def make_seed(config: SeedConfig, seed: int, teacher: Teacher, work: Work) -> Se
     """Training and held-out samples at the configured shares, checked by rules and the teacher.
 
     The two sides use tools of different branches of the Context Tree; with `tools_file` both use
-    your tools, and differ in their requests. No training sample repeats a held-out request.
+    your tools, and differ in their requests. No training sample repeats a held-out request. Of a
+    scenario that the tools do not allow single calls take the place.
     Raises UserError if the tools cannot give the samples wanted.
     """
     if config.tools_file:
@@ -52,7 +53,7 @@ def make_seed(config: SeedConfig, seed: int, teacher: Teacher, work: Work) -> Se
         train=tuple(noisy),
         held_out=tuple(held_out),
         planted=tuple(planted),
-        rejected=dict(sorted(rejected.items())),
+        rejected={reason: n for reason, n in sorted(rejected.items()) if n},
     )
 
 
@@ -68,7 +69,7 @@ def _gather(
 ) -> list[Sample]:
     """Simulate batch after batch until the quota is met; `taken` are the requests so far."""
     total = config.samples if side == "train" else config.held_out_samples
-    quota, shelf = Quota(total, config.shares), Shelf(tuple(tools))
+    quota, shelf = Quota(total, config.shares), Shelf(tools)
     samples: list[Sample] = []
     fresh: set[str] = set()
 
@@ -76,6 +77,8 @@ def _gather(
         return await harvest_of(brief, teacher)
 
     for batch in range(MAX_BATCHES):
+        if batch == MAX_BATCHES // 2:
+            rejected[Fault.NO_SCENARIO] += quota.settle_for_singles()
         briefs = make_briefs(config, quota, shelf, seed, side, batch) if tools else []
         if not briefs:
             break
@@ -90,10 +93,9 @@ def _gather(
             rejected.update(crop.rejected)
             samples.extend(_new(crop.samples, quota, taken, fresh, rejected))
     if len(samples) < total:
-        missing = {s.value: quota.owed(s) for s in quota.wanted if quota.owed(s) > 0}
         raise UserError(
-            f"data: the tools gave {len(samples)} of {total} {side} samples (missing: {missing}); "
-            "ask for fewer, write more tools, or change data.shares"
+            f"data: the tools gave {len(samples)} of {total} {side} samples; "
+            "ask for fewer, or give more tools"
         )
     taken |= fresh
     return sorted(samples, key=lambda sample: stable(seed, sample.id))
@@ -135,7 +137,7 @@ async def harvest_of(brief: DialogueBrief, teacher: Teacher) -> Harvest:
         reason: str | None = fault_of(sample)
         if reason is None:
             verdict = await teacher.accept(sample)
-            reason = verdict and f"judge: {verdict}"
+            reason = verdict and f"judge: {verdict.removeprefix('judge: ')}"
         if reason:
             rejected[str(reason)] += 1
         else:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from random import Random
 
 from looptool.records import Scenario, Tool
@@ -15,19 +14,23 @@ from looptool.seed.tools import Written
 _FEWEST = 0.5
 
 
-@dataclass(frozen=True)
 class Shelf:
     """The tools of one side of the split."""
 
-    tools: tuple[Written, ...]
+    def __init__(self, tools: Sequence[Written]) -> None:
+        self.tools = tuple(tools)
+        self._by_domain: dict[str, list[Written]] = {}
+        for tool in tools:
+            self._by_domain.setdefault(tool.path[0], []).append(tool)
 
     def mates(self, one: Written) -> list[Written]:
         """The other operations of its group."""
-        return [t for t in self.tools if t.path[:2] == one.path[:2] and t.path != one.path]
+        domain = self._by_domain[one.path[0]]
+        return [t for t in domain if t.path[1] == one.path[1] and t.path != one.path]
 
     def neighbours(self, one: Written) -> list[Written]:
         """The operations of its domain in other groups."""
-        return [t for t in self.tools if t.path[0] == one.path[0] and t.path[1] != one.path[1]]
+        return [t for t in self._by_domain[one.path[0]] if t.path[1] != one.path[1]]
 
 
 def toolset(

@@ -16,6 +16,7 @@ from looptool.teachers.offline.phrase import starts_with_vowel
 from looptool.teachers.offline.sense import Sense, Slot, label_of, paired, property_places
 
 _VERB_WORDS = """
+place put give tell pull grant mark note trigger toggle assess produce provide supply
 get find search list fetch show check look calculate compute create add make book order buy
 cancel delete remove update change set send schedule convert translate estimate generate play
 start stop open close track compare plan reserve retrieve return describe analyze predict
@@ -107,12 +108,14 @@ def core_phrase(tool: Tool) -> str:
 
 
 def _plain_verb(verb: str) -> str:
-    return {"retrieve": "get", "return": "get", "fetch": "get"}.get(verb, verb)
+    return {"retrieve": "get", "return": "get", "fetch": "get", "provide": "get"}.get(verb, verb)
 
 
 def _base(verb: str) -> str | None:
-    for form in (verb, verb[:-1], verb[:-2], verb[:-3] + "y"):
-        if form in VERBS and (form == verb or verb.endswith("s")):
+    forms = [verb, verb[:-1], verb[:-2]] if verb.endswith("s") else [verb]
+    forms += [verb[:-3] + "y"] if verb.endswith("ies") else []
+    for form in forms:
+        if form in VERBS:
             return form
     return None
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from random import Random
 
+from looptool.seed.kinds import id_style
 from looptool.teachers.offline.sense import Sense, Slot
 from looptool.teachers.offline.world import is_search, things_in
 
@@ -37,7 +38,12 @@ def link_between(first: Sense, second: Sense) -> Link | None:
         if slot.param.kind != "id" or len(slot.places) != 1:
             continue
         for field, kind in first.operation.returns.items():
-            if kind == "id" and _same_thing(field, slot) and not _takes(first, slot):
+            if (
+                kind == "id"
+                and _same_thing(field, slot)
+                and not _takes(first, slot)
+                and _fits(field, slot)
+            ):
                 return Link(first, second, field, slot)
     return None
 
@@ -46,6 +52,13 @@ def _same_thing(field: str, slot: Slot) -> bool:
     noun = (slot.param.noun or "").replace(" ", "_").replace("-", "_")
     thing = field.removesuffix("_id")
     return field == slot.name or field in slot.param.names or thing in (noun, f"{noun}_id")
+
+
+def _fits(field: str, slot: Slot) -> bool:
+    """A parameter that is a number takes only ids of digits."""
+    if slot.places[0].schema.get("type") not in ("integer", "number"):
+        return True
+    return id_style(field.removesuffix("_id").replace("_", " ")) == "digits"
 
 
 def _takes(sense: Sense, slot: Slot) -> bool:

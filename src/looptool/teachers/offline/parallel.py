@@ -165,7 +165,7 @@ def join(clauses: list[Clause], voice: Voice, rng: Random) -> str:
     """One message of several clauses; all but the first are commands."""
     first, *rest = clauses
     if not first.command:
-        text = say_whole(first.text, voice.persona, rng)
+        text = say_whole(sentence(first.text, first.verbatim_start), voice.persona, rng)
         text = text if text[-1] in ".?!" else text + "."
         return " ".join(
             [text, *(line("join", "sentences", rng, ask=_bare(clause.text)) for clause in rest)]

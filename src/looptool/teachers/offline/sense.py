@@ -193,14 +193,14 @@ def _by_name() -> dict[str, list[Leaf]]:
     found: dict[str, list[Leaf]] = {}
     for leaf in leaves():
         for name in (leaf.operation.name, *leaf.operation.names):
-            found.setdefault(snake_case(name), []).append(leaf)
-            found.setdefault(snake_case(f"{leaf.group}.{name}"), []).append(leaf)
+            found.setdefault(_squeezed(name), []).append(leaf)
+            found.setdefault(_squeezed(f"{leaf.group}_{name}"), []).append(leaf)
     return found
 
 
 def recognise(tool: Tool) -> Sense | None:
     """The sense of a tool that the vocabulary made, or None."""
-    for leaf in _by_name().get(snake_case(tool.name), ()):
+    for leaf in _by_name().get(_squeezed(snake_case(tool.name)), ()):
         if tool.description in leaf.operation.does:
             slots = _known_slots(tool, leaf.operation)
             if slots is not None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from looptool.records import Tool
-from looptool.teachers.offline.infer import infer, plain_asks
+from looptool.teachers.offline.infer import core_phrase, infer, plain_asks
 from looptool.teachers.offline.sense import Sense, recognise
 
 _MOST = 4096
@@ -19,7 +19,9 @@ def understand(tool: Tool) -> Sense | None:
         return known[1]
     sense = recognise(tool)
     if sense is not None:
-        sense = replace(sense, plain_asks=tuple(plain_asks(tool, sense.slots)))
+        core = core_phrase(tool)
+        if len(sense.required()) <= 4 and not core.startswith("run ") and " and " not in core:
+            sense = replace(sense, plain_asks=tuple(plain_asks(tool, sense.slots)))
     sense = sense or infer(tool)
     if len(_SENSES) >= _MOST:
         _SENSES.clear()

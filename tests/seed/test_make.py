@@ -1,0 +1,115 @@
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from looptool.config import SeedConfig
+from looptool.errors import UserError
+from looptool.records import Sample, Scenario, Seed
+from looptool.seed.checks import fault_of
+from looptool.seed.context_tree import held_out_branches, leaves
+from looptool.seed.make import make_seed, request_key
+from looptool.teachers.offline.sense import recognise
+from looptool.teachers.offline.teacher import OfflineTeacher
+from looptool.work import InMemory
+
+
+def truths(seed: Seed) -> list[Sample]:
+    spoilt = {planted.sample_id for planted in seed.planted}
+    return [sample for sample in seed.train if sample.id not in spoilt]
+
+
+@pytest.mark.parametrize("side", ["train", "held_out"])
+def test_every_scenario_comes_at_its_share(seed: Seed, small: SeedConfig, side: str) -> None:
+    samples = getattr(seed, side)
+    counts = Counter(sample.scenario for sample in samples)
+    for scenario, share in small.shares.items():
+        assert abs(counts[scenario] / len(samples) - share) < 0.02
+
+
+def test_the_same_seed_makes_the_same_samples() -> None:
+    config = SeedConfig(tools=60, samples=60, held_out_samples=20, label_noise=0.1)
+    one = make_seed(config, 3, OfflineTeacher(3), InMemory())
+    other = make_seed(config, 3, OfflineTeacher(3), InMemory())
+    assert one == other
+    assert one != make_seed(config, 4, OfflineTeacher(4), InMemory())
+
+
+def test_every_label_obeys_the_rules(seed: Seed) -> None:
+    assert [fault_of(sample) for sample in (*truths(seed), *seed.held_out)].count(None) == len(
+        truths(seed)
+    ) + len(seed.held_out)
+
+
+def test_ids_are_unique_and_follow_from_the_content(seed: Seed) -> None:
+    samples = (*seed.train, *seed.held_out)
+    assert len({sample.id for sample in samples}) == len(samples)
+    for sample in samples[:50]:
+        born = Sample.create(sample.tools, sample.context, sample.label, sample.scenario)
+        assert born.id == sample.id
+
+
+def test_no_request_is_on_both_sides(seed: Seed) -> None:
+    train = {request_key(sample) for sample in seed.train}
+    assert train.isdisjoint(request_key(sample) for sample in seed.held_out)
+
+
+def test_no_branch_is_on_both_sides(seed: Seed, small: SeedConfig) -> None:
+    def branches(samples: tuple[Sample, ...]) -> set[tuple[str, str]]:
+        senses = [recognise(tool) for sample in samples for tool in sample.tools]
+        return {(sense.domain, sense.group) for sense in senses if sense}
+
+    assert branches(seed.train).isdisjoint(branches(seed.held_out))
+    assert branches(seed.held_out) <= held_out_branches(small.held_out_share, 7)
+
+
+def test_noise_is_planted_at_its_rate_in_training_only(seed: Seed, small: SeedConfig) -> None:
+    assert len(seed.planted) == round(small.label_noise * small.samples)
+    assert {planted.sample_id for planted in seed.planted} <= {s.id for s in seed.train}
+    counts = Counter(planted.error for planted in seed.planted)
+    assert len(counts) == 6
+    assert max(counts.values()) - min(counts.values()) <= 4
+
+
+def test_singles_often_have_one_tool_and_often_distractors(seed: Seed) -> None:
+    alone = [len(s.tools) == 1 for s in seed.train if s.scenario is Scenario.SINGLE]
+    assert 0.25 < sum(alone) / len(alone) < 0.75
+
+
+def test_irrelevant_and_missing_are_labelled_without_a_call(seed: Seed) -> None:
+    irrelevant = [s for s in seed.held_out if s.scenario is Scenario.IRRELEVANT]
+    assert all(not sample.label.calls and sample.label.content for sample in irrelevant)
+    missing = [s for s in truths(seed) if s.scenario is Scenario.MISSING_PARAMETER]
+    asked = [s for s in missing if not s.label.calls and s.context[-1].role == "user"]
+    assert asked and len(asked) < len(missing)
+
+
+def test_the_context_tree_is_large_enough() -> None:
+    found = list(leaves())
+    assert len({leaf.domain for leaf in found}) >= 25
+    assert len(found) >= 400
+
+
+def test_own_tools_give_samples_of_every_scenario(own_seed: Seed) -> None:
+    assert {sample.scenario for sample in own_seed.train} == set(Scenario)
+    called = {call.name for sample in own_seed.train for call in sample.label.calls}
+    assert called == {tool.name for sample in own_seed.train for tool in sample.tools}
+    assert all(fault_of(sample) is None for sample in own_seed.train)
+
+
+def test_one_empty_tool_cannot_give_thousands(tmp_path: Path) -> None:
+    path = tmp_path / "tools.json"
+    path.write_text('[{"name": "ping", "description": "Ping."}]')
+    config = SeedConfig(samples=3000, held_out_samples=10, tools_file=str(path))
+    with pytest.raises(UserError, match="the tools gave"):
+        make_seed(config, 0, OfflineTeacher(), InMemory())
+
+
+@pytest.mark.parametrize("text", ["[]", "{", '[{"description": "nameless"}]'])
+def test_a_bad_tools_file_is_named(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "tools.json"
+    path.write_text(text)
+    with pytest.raises(UserError, match=r"tools\.json"):
+        make_seed(SeedConfig(tools_file=str(path)), 0, OfflineTeacher(), InMemory())
