@@ -1,7 +1,5 @@
 // Charts as SVG, drawn at the width that they are given.
 
-const FONT = 12;
-
 function axis(width, height, pad, top, format) {
   const ticks = [0, 0.25, 0.5, 0.75, 1].map((share) => share * top);
   const y = (value) => height - pad.bottom - (value / top) * (height - pad.top - pad.bottom);
@@ -19,7 +17,7 @@ function ceiling(values) {
 
 // scores: [{name, accuracy, low, high, correct, total}], one point each with its interval.
 function accuracyChart(title, scores, { height = 260, top = 1, color = "var(--c1)", small = false } = {}) {
-  return responsive(h("div", { class: "chart" }), (width) => {
+  return responsive(height, (width) => {
     const pad = { left: 38, right: small ? 10 : 16, top: 14, bottom: small ? 24 : 30 };
     const { y, lines } = axis(width, height, pad, top, (tick) => percent(tick, 0));
     const room = width - pad.left - pad.right;
@@ -33,10 +31,17 @@ function accuracyChart(title, scores, { height = 260, top = 1, color = "var(--c1
         s("title", {}, told(score)),
         s("line", { x1: x(i), x2: x(i), y1: y(score.low), y2: y(score.high), class: "interval", stroke: color }),
         s("circle", { cx: x(i), cy: y(score.accuracy), r: small ? 3 : 4.5, fill: color }),
-        small ? null : s("text", { x: x(i) + 9, y: y(score.accuracy) + (y(score.accuracy) < 30 ? 16 : -7), class: "value" }, percent(score.accuracy)),
+        small ? null : valueAt(score, scores[i + 1], x(i), y(score.accuracy)),
         i % every ? null : s("text", { x: x(i), y: height - 8, "text-anchor": "middle", class: "name" },
           small ? brief(score.name) : score.name))));
   });
+}
+
+// Beside the point, on the side that the line leaves free.
+function valueAt(score, next, x, y) {
+  const rising = next && next.accuracy > score.accuracy;
+  const shift = rising ? { x: x - 9, "text-anchor": "end" } : { x: x + 9 };
+  return s("text", { ...shift, y: y < 24 ? y + 18 : y - 8, class: "value" }, percent(score.accuracy));
 }
 
 const told = (score) =>
@@ -48,8 +53,8 @@ const brief = (name) => ({ base: "b", "warm-start": "w" })[name] || name.replace
 function stackedBars(title, rows, colors) {
   const most = Math.max(1, ...rows.map((row) => sum(Object.values(row.parts))));
   const present = Object.keys(colors).filter((key) => rows.some((row) => row.parts[key]));
-  const bars = responsive(h("div", { class: "chart" }), (width) => {
-    const line = 30;
+  const line = 30;
+  const bars = responsive(rows.length * line + 4, (width) => {
     const left = 62;
     const right = 52;
     return s("svg", { width, height: rows.length * line + 4, role: "img", "aria-label": title },
@@ -86,8 +91,8 @@ function swatch(color) {
 function trainingChart(steps, colors) {
   const groups = Math.max(1, ...steps.map((step) => step.right + step.wrong + step.used));
   const starts = steps.map((step, i) => (i === 0 || steps[i - 1].round !== step.round ? i : -1)).filter((i) => i >= 0);
-  return responsive(h("div", { class: "chart" }), (width) => {
-    const height = 330;
+  const height = 330;
+  return responsive(height, (width) => {
     const upper = { left: 38, right: 10, top: 18, bottom: 150 };
     const top = ceiling(steps.map((step) => step.reward));
     const { y, lines } = axis(width, height, upper, top, (tick) => tick.toFixed(2));

@@ -41,8 +41,10 @@ function table(caption, headers, rows) {
         (row.cells || row).map((cell, i) => (i ? h("td", {}, cell) : h("th", { scope: "row" }, cell))))))));
 }
 
-// Calls draw(width) into the element now and whenever its width changes.
-function responsive(element, draw) {
+// Calls draw(width) into the element once it has a width and whenever that changes.
+function responsive(height, draw) {
+  const element = h("div", { class: "chart" });
+  element.style.setProperty("min-height", `${height}px`); // nothing jumps when it is drawn
   let width = 0;
   new ResizeObserver(() => {
     const now = Math.floor(element.clientWidth);

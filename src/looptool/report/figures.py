@@ -49,7 +49,7 @@ def _facts(history: History) -> list[tuple[str, str]]:
     packages = found.get("packages") or {}
     command = found.get("command")
     facts = [
-        ("started", found.get("started")),
+        ("started", str(found.get("started") or "").replace("T", " ").replace("+00:00", " UTC")),
         ("command", " ".join(map(str, command)) if isinstance(command, list) else command),
         ("commit", found.get("commit")),
         ("machine", found.get("machine")),

@@ -70,7 +70,7 @@ def planted_noise(history: History) -> Noise | None:
             unknown += replaced
             continue
         right = match(probe.parsed, truth, sample.tools).matched
-        if right and not same_move(sample.label, truth, sample):
+        if right and sample.id in planted and not same_move(sample.label, truth, sample):
             reached.add(sample.id)
             if replaced:
                 found.add(sample.id)

@@ -36,7 +36,7 @@ function tiles(data) {
   }
   if (data.gain) {
     const [now, before, difference, low, high] = data.gain;
-    made.push(tile("Gained by the rounds", `${points(difference)} points`, `${now} against ${before}, paired; 95 %: ${points(low)} to ${points(high)}`));
+    made.push(tile("Gained by the rounds", points(difference), `points, ${now} against ${before}, paired; 95 %: ${points(low)} to ${points(high)}`));
   }
   if (round) made.push(tile("Mastered", `${percent(round.mastered / Math.max(1, round.size), 0)} %`, `of ${plural(round.size, "sample")} that round ${round.number} trained on`));
   if (data.edits.total) made.push(tile("Labels corrected", data.edits.total.toLocaleString("en"), data.noise ? `${data.noise.total.right} of ${data.noise.total.corrections} verdicts on known labels right` : "by the judge, over all rounds"));

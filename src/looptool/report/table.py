@@ -14,7 +14,7 @@ from looptool.report.history import History, read_history
 from looptool.runs.paths import Paths
 
 SCENARIOS = {
-    Scenario.SINGLE: "single",
+    Scenario.SINGLE: "sin-\ngle",
     Scenario.PARALLEL: "para-\nllel",
     Scenario.SEQUENTIAL: "sequ-\nential",
     Scenario.MULTI_TURN: "multi\nturn",

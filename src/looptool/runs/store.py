@@ -17,6 +17,7 @@ from types import TracebackType
 from typing import Any, Generic, Self, TypeVar
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
+from pydantic_core import to_json
 
 from looptool.errors import UserError
 from looptool.records import Tool, ToolTable
@@ -46,7 +47,7 @@ def write_records(path: Path, records: Iterable[Any]) -> None:
     table = ToolTable()
     with draft.open("wb") as file:
         for record in records:
-            line = record.model_dump_json(context=table, exclude_defaults=True).encode()
+            line = _dump(TypeAdapter(type(record)), record, table)
             file.write(_new_tools(table) + line + b"\n")
         file.flush()
         os.fsync(file.fileno())
@@ -93,8 +94,8 @@ class Journal(Generic[T]):
     def append(self, key: str, value: T) -> None:
         """Add one line and hand it to the operating system."""
         entry = _Entry(key=key, value=value)
-        dumped = self._entry.dump_json(entry, context=self._table, exclude_defaults=True)
-        self._file.write(_new_tools(self._table) + dumped + b"\n")
+        line = _dump(self._entry, entry, self._table)
+        self._file.write(_new_tools(self._table) + line + b"\n")
         self._file.flush()
         self.done[key] = value
         if time.monotonic() - self._synced > SYNC_SECONDS:
@@ -118,6 +119,13 @@ class Journal(Generic[T]):
         trace: TracebackType | None,
     ) -> None:
         self.close()
+
+
+def _dump(adapter: TypeAdapter[T], record: T, table: ToolTable) -> bytes:
+    line = adapter.dump_json(record, context=table, exclude_defaults=True)
+    if b"null" in line:  # which is also how pydantic writes NaN and the infinities
+        line = to_json(adapter.dump_python(record, context=table, exclude_defaults=True))
+    return line
 
 
 def _new_tools(table: ToolTable) -> bytes:
