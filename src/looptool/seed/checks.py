@@ -12,7 +12,7 @@ from looptool.seed.evidence import read_context, supports
 from looptool.toolmatch import validate_call
 
 MAX_MESSAGE = 4000
-_UNRESOLVED = re.compile(r"\{[A-Za-z_]\w*\}|\[[^\]\n]*\{|\{[^}\n]*\]|\bNone\b")
+_UNRESOLVED = re.compile(r"\{[A-Za-z_]\w*\}|\[[^\]\n]*\{|\{[^}\n]*\]")
 _IDLE_WORDS = """
 a an the of for to in on by and or with is are be its it get set given this that from at as one
 all

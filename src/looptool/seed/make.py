@@ -12,15 +12,18 @@ from looptool.errors import UserError
 from looptool.records import Record, Sample, Seed
 from looptool.seed.briefs import Quota, make_briefs
 from looptool.seed.checks import Fault, fault_of
+from looptool.seed.constraint_tree import cast
+from looptool.seed.context_tree import leaves, spread
 from looptool.seed.dialogues import samples_of, simulate
 from looptool.seed.dice import stable
 from looptool.seed.noise import spoil
-from looptool.seed.tools import Written, read_tools, write_tools
+from looptool.seed.tools import OWN, Written, read_tools, write_tools
 from looptool.seed.toolsets import Shelf
 from looptool.teachers.base import DialogueBrief, Teacher
 from looptool.work import Work
 
 MAX_BATCHES = 8
+NUM_OUTSIDE = 100
 
 
 class Harvest(Record):
@@ -69,7 +72,7 @@ def _gather(
 ) -> list[Sample]:
     """Simulate batch after batch until the quota is met; `taken` are the requests so far."""
     total = config.samples if side == "train" else config.held_out_samples
-    quota, shelf = Quota(total, config.shares), Shelf(tools)
+    quota, shelf = Quota(total, config.shares), Shelf(tools, _outside(tools))
     samples: list[Sample] = []
     fresh: set[str] = set()
 
@@ -99,6 +102,16 @@ def _gather(
         )
     taken |= fresh
     return sorted(samples, key=lambda sample: stable(seed, sample.id))
+
+
+def _outside(tools: list[Written]) -> list[Written]:
+    """For tools of your own: operations of the vocabulary, as examples of what they cannot do."""
+    if not tools or tools[0].path[0] != OWN:
+        return []
+    return [
+        Written(tool=cast(leaf.operation, leaf.group, n), path=leaf.path)
+        for n, (leaf, _) in enumerate(spread(list(leaves()), NUM_OUTSIDE, 0))
+    ]
 
 
 def _new(

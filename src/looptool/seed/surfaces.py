@@ -338,10 +338,9 @@ def _currency(param: Param, value: str, rng: Random, before: str) -> str:
 
 
 def _list(param: Param, value: tuple[Any, ...], rng: Random, before: str) -> str:
-    item = item_of(param)
-    return join_list(
-        [say(item, each, rng, before if n == 0 else "") for n, each in enumerate(value)], rng
-    )
+    item, style = item_of(param), rng.getrandbits(32)
+    said = [say(item, each, Random(style), "" if n else before) for n, each in enumerate(value)]
+    return join_list(said, rng)
 
 
 def _as_written(param: Param, value: Any, rng: Random, before: str) -> str:

@@ -20,6 +20,8 @@ from looptool.teachers.base import ToolBrief, ToolWriter
 from looptool.toolmatch import check_tools
 from looptool.work import Work
 
+OWN = "own"
+"""The domain of tools that a user gave."""
 Path3 = tuple[str, str, str]
 
 
@@ -112,7 +114,7 @@ def read_tools(path: Path) -> list[Written]:
         raise UserError(f"{path}: holds no list of tools")
     tools = [_read_tool(path, n, each) for n, each in enumerate(raw, 1)]
     check_tools(tools)
-    return [Written(tool=tool, path=("own", _family(tool), tool.name)) for tool in tools]
+    return [Written(tool=tool, path=(OWN, _family(tool), tool.name)) for tool in tools]
 
 
 def _read_tool(path: Path, number: int, raw: Any) -> Tool:

@@ -15,10 +15,12 @@ _FEWEST = 0.5
 
 
 class Shelf:
-    """The tools of one side of the split."""
+    """The tools of one side of the split; `outside` are others, that only irrelevant requests
+    are about."""
 
-    def __init__(self, tools: Sequence[Written]) -> None:
+    def __init__(self, tools: Sequence[Written], outside: Sequence[Written] = ()) -> None:
         self.tools = tuple(tools)
+        self.outside = tuple(outside)
         self._by_domain: dict[str, list[Written]] = {}
         for tool in tools:
             self._by_domain.setdefault(tool.path[0], []).append(tool)
@@ -57,8 +59,10 @@ def absent_tools(shelf: Shelf, present: Sequence[Written], rng: Random) -> list[
     pool = (
         [t for one in present for t in (*shelf.mates(one), *shelf.neighbours(one))] if near else []
     )
+    far = shelf.outside if shelf.outside and rng.random() < 0.5 else shelf.tools
+    pool = pool if far is shelf.tools else []
     taken: list[Written] = []
-    for candidate in (*shuffled(rng, pool), *rng.sample(shelf.tools, min(20, len(shelf.tools)))):
+    for candidate in (*shuffled(rng, pool), *rng.sample(far, min(20, len(far)))):
         if not any(_clash(candidate, one) for one in present):
             taken.append(candidate)
         if len(taken) == 2:

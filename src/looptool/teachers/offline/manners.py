@@ -15,6 +15,7 @@ from looptool.teachers.offline.phrase import sentence, tidy
 
 _PATH = Path(__file__).parent / "phrases.toml"
 _SELF = re.compile(r"\b(me|us|I|I'm|I've|I'd|myself|let|you|your)\b")
+_GREETING = re.compile(r"(hi|hello|hey|good (morning|evening)|excuse me)\b", re.I)
 _BREAK = re.compile(r"[;:?!]|\. ")
 
 
@@ -65,7 +66,7 @@ def surround(text: str, persona: str, rng: Random) -> str:
     """With the small talk that the persona may put before or after a request."""
     around = phrases()["around"]
     share = {"chatty": 0.75, "casual": 0.12, "polite": 0.15, "plain": 0.04}.get(persona, 0.0)
-    if rng.random() < share:
+    if rng.random() < share and not _GREETING.match(text):
         text = f"{rng.choice(around['before'])} {sentence(text)}"
     if rng.random() < share / 3:
         text = text if text[-1] in ".?!" else text + "."
@@ -75,7 +76,7 @@ def surround(text: str, persona: str, rng: Random) -> str:
 
 def say_whole(text: str, persona: str, rng: Random) -> str:
     """A whole sentence in the persona's manner."""
-    if persona == "polite" and rng.random() < 0.2:
+    if persona == "polite" and rng.random() < 0.2 and not _GREETING.match(text):
         text = f"{rng.choice(('Hello.', 'Hi.', 'Good morning.', 'Excuse me.'))} {text}"
     if persona in ("casual", "terse") and rng.random() < 0.3 and text.endswith("."):
         text = text[:-1]

@@ -12,6 +12,7 @@ from looptool.teachers.base import DialogueBrief
 from looptool.teachers.offline import small_talk
 from looptool.teachers.offline.follow import change, follow_up
 from looptool.teachers.offline.goals import Clause, Goal, express, surface
+from looptool.teachers.offline.infer import core_phrase
 from looptool.teachers.offline.links import Link, links, point_at
 from looptool.teachers.offline.manners import draw_voice, dress, line, mistype, phrases
 from looptool.teachers.offline.parallel import finish, parallel
@@ -274,8 +275,9 @@ def _irrelevant(story: Story) -> bool:
         if clause is not None:
             said = finish(clause, story.voice, rng)
             beat = story.beat(Scenario.IRRELEVANT, said)
-            core = sense.operation.name.replace("_", " ")
-            story.say(beat, refuse(core if sense.known and len(core) < 30 else None, rng))
+            core = core_phrase(sense.tool)
+            short = len(core.split()) <= 7 and not core.startswith("run ")
+            story.say(beat, refuse(core if short else None, rng))
             return True
     return False
 

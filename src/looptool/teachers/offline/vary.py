@@ -6,6 +6,7 @@ from random import Random
 from typing import TYPE_CHECKING
 
 from looptool.records import Failure, Origin, Sample, Scenario, Tool
+from looptool.seed.checks import alike
 from looptool.seed.constraint_tree import cast
 from looptool.seed.context_tree import Leaf, leaves
 from looptool.seed.dialogues import samples_of, simulate
@@ -144,4 +145,7 @@ def _absent(tools: list[Tool], rng: Random) -> tuple[Tool, ...]:
         return tuple(cast(leaf.operation, leaf.group, rng.getrandbits(40)) for leaf in chosen)
     if len(tools) > 1:
         return (tools.pop(rng.randrange(len(tools))),)
-    return ()
+    if any((sense := understand(tool)) and sense.known for tool in tools):
+        return ()
+    far = (cast(leaf.operation, leaf.group, 0) for leaf in rng.sample(list(leaves()), 8))
+    return tuple(tool for tool in far if not any(alike(tool, own) for own in tools))
