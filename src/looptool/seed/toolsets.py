@@ -16,7 +16,8 @@ _FEWEST = 0.5
 
 class Shelf:
     """The tools of one side of the split; `outside` are others, that only irrelevant requests
-    are about."""
+    are about.
+    """
 
     def __init__(self, tools: Sequence[Written], outside: Sequence[Written] = ()) -> None:
         self.tools = tuple(tools)
