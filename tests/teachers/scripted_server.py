@@ -33,6 +33,7 @@ class Script:
     limit: int | None = None
     """More calls than this at once are refused with 429."""
     fault_rate: float = 0.0
+    faults: tuple[str, ...] = FAULTS
     formats: tuple[str, ...] = ("json_schema", "json_object")
     refuse: Callable[[Body, str], tuple[int, str] | None] = lambda body, key: None
     """An error status and message, or None to serve the call."""
@@ -142,7 +143,7 @@ class _Connection(asyncio.Protocol):
         draw = hashlib.sha256(f"{call} {attempt}".encode()).digest()
         if draw[0] / 256 >= script.fault_rate:
             return None
-        fault = FAULTS[draw[1] % len(FAULTS)]
+        fault = script.faults[draw[1] % len(script.faults)]
         self.server.seen.faults[fault] += 1
         return fault
 

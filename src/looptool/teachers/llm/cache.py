@@ -18,12 +18,18 @@ PRAGMA journal_mode = WAL;
 PRAGMA synchronous = NORMAL;
 CREATE TABLE IF NOT EXISTS answers (
     key BLOB PRIMARY KEY, text TEXT NOT NULL, thought TEXT NOT NULL,
-    prompt_tokens INTEGER NOT NULL, completion_tokens INTEGER NOT NULL
-) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS spent (
-    role TEXT, model TEXT, calls INTEGER, prompt_tokens INTEGER, completion_tokens INTEGER,
-    cost REAL, PRIMARY KEY (role, model)
-) WITHOUT ROWID;
+    role TEXT, model TEXT, prompt_tokens INTEGER, completion_tokens INTEGER, cost REAL
+);
+CREATE TABLE IF NOT EXISTS unanswered (
+    role TEXT, model TEXT, prompt_tokens INTEGER, completion_tokens INTEGER, cost REAL
+);
+"""
+
+_SPENT = """
+SELECT role, count(*), sum(prompt_tokens), sum(completion_tokens), sum(cost) FROM (
+    SELECT role, prompt_tokens, completion_tokens, cost FROM answers
+    UNION ALL SELECT role, prompt_tokens, completion_tokens, cost FROM unanswered
+) GROUP BY role
 """
 
 
@@ -72,29 +78,22 @@ class CallCache:
         return Answer(*row) if row else None
 
     def put(self, key: str | None, answer: Answer, role: str, model: str, cost: float) -> None:
-        """Enter what was paid and, under `key`, the answer, together; None keeps no answer."""
-        tokens = answer.prompt_tokens, answer.completion_tokens
+        """Enter what was paid and, under `key`, the answer, in one step; None keeps no answer."""
+        paid = role, model, answer.prompt_tokens, answer.completion_tokens, cost
         with self._named():
-            self._database.execute("BEGIN IMMEDIATE")
-            if key is not None:
+            if key is None:
+                self._database.execute("INSERT INTO unanswered VALUES (?, ?, ?, ?, ?)", paid)
+            else:
                 self._database.execute(
-                    "INSERT OR REPLACE INTO answers VALUES (?, ?, ?, ?, ?)",
-                    (bytes.fromhex(key), answer.text, answer.thought, *tokens),
+                    "INSERT INTO answers VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+                    (bytes.fromhex(key), answer.text, answer.thought, *paid),
                 )
-            self._database.execute(
-                "INSERT INTO spent VALUES (?, ?, 1, ?, ?, ?) ON CONFLICT (role, model) DO UPDATE "
-                "SET calls = calls + 1, prompt_tokens = prompt_tokens + excluded.prompt_tokens, "
-                "completion_tokens = completion_tokens + excluded.completion_tokens, "
-                "cost = cost + excluded.cost",
-                (role, model, *tokens, cost),
-            )
-            self._database.execute("COMMIT")
 
-    def spent(self) -> dict[tuple[str, str], Spent]:
-        """What was paid so far, by role and model."""
+    def spent(self) -> dict[str, Spent]:
+        """What was paid so far, by role."""
         with self._named():
-            rows = self._database.execute("SELECT * FROM spent").fetchall()
-        return {(role, model): Spent(*rest) for role, model, *rest in rows}
+            rows = self._database.execute(_SPENT).fetchall()
+        return {role: Spent(*rest) for role, *rest in rows}
 
     def close(self) -> None:
         self._database.close()

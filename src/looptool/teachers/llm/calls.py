@@ -100,17 +100,15 @@ def read_answer(body: bytes) -> Answer:
         data = json.loads(body)
         choice = data["choices"][0]
         message = choice["message"]
-        content = message.get("content") or ""
-        if not isinstance(content, str):
-            raise TypeError
+        content = _whole(message.get("content") or "")
+        aside = _whole(message.get("reasoning_content") or message.get("reasoning") or "")
     except (ValueError, LookupError, TypeError, AttributeError):
         raise PassingError("answered with something that is no chat completion") from None
     thought, text = split_thought(content)
-    thought = message.get("reasoning_content") or message.get("reasoning") or thought
     usage = data.get("usage") or {}
     answer = Answer(
         text,
-        thought if isinstance(thought, str) else "",
+        aside or thought,
         usage.get("prompt_tokens") or 0,
         # Endpoints that do not count: four characters are about a token.
         usage.get("completion_tokens") or (len(content) + 3) // 4,
@@ -120,6 +118,11 @@ def read_answer(body: bytes) -> Answer:
     if not text:
         raise PassingError("empty", tries=CUT_TRIES, answer=answer)
     return answer
+
+
+def _whole(text: str) -> str:
+    """The text without halves of characters, which nothing could store."""
+    return text.encode("utf-8", "replace").decode()
 
 
 def split_thought(content: str) -> tuple[str, str]:

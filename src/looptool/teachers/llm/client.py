@@ -7,7 +7,7 @@ import os
 import random
 from collections.abc import AsyncGenerator
 from contextlib import suppress
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
 
@@ -35,6 +35,8 @@ NO_KEY = "none"
 """Sent where the environment has no key: local endpoints want none."""
 
 LONGEST_BACKOFF = 60.0
+
+_TOLD = ("Lang", "Package-Version", "OS", "Arch", "Runtime", "Runtime-Version", "Async")
 
 
 class Client:
@@ -247,18 +249,19 @@ class _Session:
 
 
 def _sdk(config: LlmTeacherConfig, key: str) -> AsyncOpenAI:
-    import httpx2
-    from openai import AsyncOpenAI
+    from openai import AsyncOpenAI, Omit
 
-    from looptool.teachers.llm.transport import DirectTransport
+    from looptool.teachers.llm.transport import DirectClient
 
-    direct = httpx2.AsyncClient(transport=DirectTransport())
+    # What the SDK tells of this machine is nobody's business, and costs time.
+    untold: dict[str, Any] = {f"X-Stainless-{name}": Omit() for name in _TOLD}
     return AsyncOpenAI(
         api_key=key,
         base_url=config.base_url,
         max_retries=0,
         timeout=config.timeout,
-        http_client=None if _has_proxy(config.base_url) else direct,
+        http_client=None if _has_proxy(config.base_url) else DirectClient(),
+        default_headers=untold,
     )
 
 

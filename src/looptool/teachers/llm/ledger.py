@@ -17,9 +17,7 @@ class Ledger:
     def __init__(self, config: LlmTeacherConfig, cache: CallCache) -> None:
         self._config = config
         self._cache = cache
-        self._by_role: defaultdict[str, Spent] = defaultdict(Spent)
-        for (role, _), spent in cache.spent().items():
-            self._by_role[role] += spent
+        self._by_role = defaultdict(Spent, cache.spent())
         self.total = sum(self._by_role.values(), Spent())
         self.replayed = 0
 

@@ -45,7 +45,7 @@ async def ask_for(
             schema=schema,
             temperature=ask.temperature,
             max_tokens=ask.max_tokens,
-            sample=ask.sample,
+            sample=ask.sample + repair,
         )
         answer = await client.complete(call)
         try:
