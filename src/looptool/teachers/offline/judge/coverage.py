@@ -8,7 +8,7 @@ from typing import Any
 
 from looptool.teachers.offline.judge.evidence import Evidence
 from looptool.teachers.offline.judge.fit import vocabulary
-from looptool.teachers.offline.judge.grounding import Support
+from looptool.teachers.offline.judge.grounding import Support, names_of
 from looptool.teachers.offline.judge.moments import MONTHS, WEEKDAYS
 from looptool.teachers.offline.judge.moves import Read
 from looptool.teachers.offline.judge.quantities import amounts, time_unit
@@ -36,17 +36,18 @@ _TIMES = word_set(
 )
 
 
-def unexplained(call: Read, evidence: Evidence) -> frozenset[str]:
-    """Words of the request that neither the tool nor the call's values account for.
+def unexplained(calls: Sequence[Read], evidence: Evidence) -> frozenset[str]:
+    """Words of the request that neither the tools nor the values of the calls account for.
 
     They may be another way to say what an argument says. Sentences before the first that speaks
     of the call are small talk.
     """
-    if call.tool is None:
-        return frozenset()
-    known = vocabulary(call.tool)
+    known = frozenset(word for call in calls if call.tool for word in vocabulary(call.tool))
     said = " ".join(
-        str(leaf.value) for leaf in call.leaves.values() if leaf.grounds.support >= Support.DERIVED
+        f"{leaf.value} {' '.join(names_of(str(leaf.value)))}"
+        for call in calls
+        for leaf in call.leaves.values()
+        if leaf.grounds.support >= Support.DERIVED
     )
     given = roots(tokens(said)) | frozenset(tokens(said))
     rest: set[str] = set()

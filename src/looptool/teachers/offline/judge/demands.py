@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from looptool.records import Tool
-from looptool.teachers.offline.judge.quantities import time_unit
+from looptool.teachers.offline.judge.quantities import SECONDS, time_unit
 from looptool.teachers.offline.judge.words import name_tokens, tokens
 
 Path = tuple[str, ...]
@@ -28,6 +28,7 @@ _DEFAULT = re.compile(
     r"\bdefaults? (?:to |is |value |= ?)?['\"`]?([\w.+-]+)|['\"`]?([\w.+-]+)['\"`]? by default",
     re.I,
 )
+_SHAPES = {"phone": r"\d", "telephone": r"\d", "mobile": r"\d", "email": "@", "url": r"\."}
 _UNIT = re.compile(r"\bin (?:whole )?([a-z]+)\b|\bnumber of ([a-z]+)\b|\(([a-z]+)\)", re.I)
 
 
@@ -36,7 +37,8 @@ class Demand:
     """What is known of the value at one path of a tool's arguments.
 
     `closed` are the only values allowed (empty: any), `day` a date pattern such as "DD/MM/YYYY",
-    `unit` the time unit that a number counts, `words` those of the parameter's own name.
+    `unit` the time unit that a number counts, `shape` what a text of its sort cannot be without (a
+    regular expression), `words` those of the parameter's own name.
     """
 
     path: Path = ()
@@ -49,6 +51,7 @@ class Demand:
     halves: bool = False
     code: bool = False
     fraction: bool = False
+    shape: str = ""
     unit: str | None = None
     default: Any = None
     words: tuple[str, ...] = ()
@@ -121,6 +124,7 @@ def _demand(schema: dict[str, Any], path: Path, required: bool) -> Demand:
         seconds=bool(clock.group(1)) if clock else None,
         halves=bool(_HALVES.search(about)),
         code=bool(_CODE.search(about)) and kind in ("string", "array", ""),
+        shape=next((shape for word in reversed(words) if (shape := _SHAPES.get(word))), ""),
         fraction=bool(_FRACTION.search(about)) or schema.get("maximum") in (1, 1.0),
         unit=_unit(words, about) if kind in ("integer", "number", "string", "") else None,
         default=_default(schema, about),
@@ -157,8 +161,8 @@ def _closed(schema: dict[str, Any], about: str) -> tuple[Any, ...]:
 def _unit(words: tuple[str, ...], about: str) -> str | None:
     for word in reversed(words):
         unit = time_unit(word)
-        if unit and len(word) > 2:
-            return unit
+        if unit and len(word) > 2 and word not in SECONDS:
+            return unit  # a singular is a part of a date: year, day
     for found in _UNIT.findall(about):
         unit = next((u for word in found if len(word) > 2 and (u := time_unit(word))), None)
         if unit:

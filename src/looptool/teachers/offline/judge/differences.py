@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+from difflib import SequenceMatcher
+from typing import Any, NamedTuple
 
 from looptool.jsonvalue import shorten, values_equal
 from looptool.records import Tool
 from looptool.teachers.offline.judge.coverage import completes, unexplained
 from looptool.teachers.offline.judge.demands import Demand
 from looptool.teachers.offline.judge.evidence import Evidence
-from looptool.teachers.offline.judge.fit import fits
+from looptool.teachers.offline.judge.fit import fits, objects_met
 from looptool.teachers.offline.judge.grounding import Support, ground, wrong_form
-from looptool.teachers.offline.judge.moves import Leaf, Read, alike, atoms, values_of
+from looptool.teachers.offline.judge.moves import Leaf, Read, alike, atoms, spoken_for, values_of
 from looptool.teachers.offline.judge.roles import role_of
 
 PREDICTION, LABEL = 0, 1
@@ -94,7 +95,7 @@ def _argument_differences(
         elif a is not None or b is not None:
             side, leaf = (PREDICTION, a) if a is not None else (LABEL, b)
             assert leaf is not None
-            found = _given_or_not(side, leaf, demand, calls, evidence)
+            found = _given_or_not(side, leaf, demand, calls, sides, evidence)
             if found:
                 yield found
 
@@ -126,7 +127,17 @@ def _two_values(
         return _against(side, leaves)
     if min(first, second) is Support.UNSAID:
         side = PREDICTION if first is Support.UNSAID else LABEL
-        sure = good is Support.STATED and bool(demand.closed) and leaves[1 - side].grounds.open
+        said = leaves[1 - side]
+        sure = (
+            good is Support.STATED
+            and said.grounds.open
+            and (
+                bool(demand.closed)
+                or _misspelt(leaves[side].value, said.value)
+                or evidence.said.only_opens(str(leaves[side].value))
+            )
+            and not spoken_for(said.value, values_of(sides[side]))
+        )
         return _against(side, leaves, SURE if sure else LIKELY)
     return _both_said(leaves, demand, sides, evidence, named)
 
@@ -153,14 +164,18 @@ def _both_said(
         if whole is not None:
             side, strength = whole
             return _against(side, leaves, strength)
+    twice = [_stands_twice(leaf, sides[side]) for side, leaf in enumerate(leaves)]
+    if twice[0] is not twice[1]:
+        return _against(PREDICTION if twice[0] else LABEL, leaves)
+    done = [value for call in evidence.done for value in call.arguments.values()]
     used = [
-        any(alike(leaf.value, value) for value in values_of(sides[1 - side]))
+        spoken_for(leaf.value, [*values_of(sides[1 - side]), *done])
         for side, leaf in enumerate(leaves)
     ]
     if used[0] is not used[1]:
         return _against(PREDICTION if used[0] else LABEL, leaves)
-    if a.grounds.open is not b.grounds.open:
-        return _against(LABEL if a.grounds.open else PREDICTION, leaves, LIKELY)
+    if a.grounds.fresh is not b.grounds.fresh:
+        return _against(LABEL if a.grounds.fresh else PREDICTION, leaves)
     roles = [role_of(leaf.value, demand, evidence.said) for leaf in leaves]
     if roles[0] != roles[1]:
         side = PREDICTION if roles[0] < roles[1] else LABEL
@@ -169,6 +184,20 @@ def _both_said(
         side = PREDICTION if a.grounds.support < b.grounds.support else LABEL
         return _against(side, leaves, LIKELY)
     return undecided(named)
+
+
+def _stands_twice(leaf: Leaf, calls: list[Read]) -> bool:
+    """Whether the call that the leaf is of gives its value elsewhere too."""
+    own = [call for call in calls if any(each is leaf for each in call.leaves.values())]
+    others = [each.value for call in own for each in call.leaves.values() if each is not leaf]
+    return spoken_for(leaf.value, others)
+
+
+def _misspelt(wrong: Any, right: Any) -> bool:
+    """Whether one text is the other with a slip of the finger in it."""
+    if not (isinstance(wrong, str) and isinstance(right, str)) or len(wrong) > 200:
+        return False
+    return wrong != right and SequenceMatcher(None, wrong, right).ratio() > 0.85
 
 
 def _two_lists(
@@ -214,7 +243,12 @@ def _against(side: int, leaves: tuple[Leaf, Leaf], strength: int = SURE) -> Find
 
 
 def _given_or_not(
-    side: int, leaf: Leaf, demand: Demand, calls: tuple[Read, Read], evidence: Evidence
+    side: int,
+    leaf: Leaf,
+    demand: Demand,
+    calls: tuple[Read, Read],
+    sides: tuple[list[Read], list[Read]],
+    evidence: Evidence,
 ) -> Finding | None:
     """One side gives an argument that the other leaves out."""
     if demand.default is not None and alike(leaf.value, demand.default) and not demand.required:
@@ -236,18 +270,18 @@ def _given_or_not(
         return omitted if support > Support.AGAINST else extra
     if support is Support.AGAINST:
         return extra
-    others = values_of([calls[1 - side]])
-    reused = all(any(alike(value, other) for other in others) for value in atoms(leaf.value))
+    others = [other.value for path, other in calls[side].leaves.items() if path != leaf.path]
+    reused = spoken_for(leaf.value, others)
     if support is Support.UNSAID:
-        rest = unexplained(calls[side], evidence)
+        rest = unexplained(sides[side], evidence)
         return extra if not rest else undecided(extra.why)
     if reused:
         return extra._replace(
             strength=SURE if not role_of(leaf.value, demand, evidence.said) else 0
         )
-    if leaf.grounds.open:
-        return omitted
-    return omitted._replace(strength=LIKELY)
+    if spoken_for(leaf.value, values_of(sides[1 - side])):
+        return extra._replace(strength=LIKELY)
+    return omitted if leaf.grounds.open else omitted._replace(strength=LIKELY)
 
 
 # A call against another, or against none
@@ -277,15 +311,22 @@ def _other_tool(
         if not any(bad):
             yield undecided(told)
         return
-    lead = margin / 2 + (missed[LABEL] - missed[PREDICTION])
+    more = missed[LABEL] - missed[PREDICTION]
+    lead = more or margin
     side = LABEL if lead > 0 else PREDICTION
-    agree = margin * (missed[LABEL] - missed[PREDICTION]) >= 0
-    strength = SURE if agree and abs(lead) >= 1 else LIKELY
+    strength = SURE if margin * more >= 0 and abs(more + margin / 2) >= 1 else LIKELY
     yield Finding(
         side,
         strength,
         f"{calls[side].call.name} serves the request less than {calls[1 - side].call.name}",
         f"Call {calls[1 - side].call.name}.",
+    )
+
+
+def _adds_nothing(call: Read, other: Read) -> bool:
+    """Whether another call of the same tool gives all that this one gives."""
+    return call.call.name == other.call.name and all(
+        spoken_for(leaf.value, values_of([other])) for leaf in call.leaves.values()
     )
 
 
@@ -295,7 +336,7 @@ def _missed(call: Read, other: list[Read]) -> int:
     return sum(
         leaf.grounds.open
         and leaf.grounds.support >= Support.DERIVED
-        and not any(alike(value, each) for each in known)
+        and not spoken_for(value, known)
         for leaf in call.leaves.values()
         for value in atoms(leaf.value)
     )
@@ -319,9 +360,12 @@ def _one_more(
     if any(values_equal(extra.call.arguments, call.call.arguments) and name == call.call.name
            for call in rest):  # fmt: skip
         yield needless._replace(why=f"{name} is called twice with the same arguments")
+    elif any(_adds_nothing(extra, call) for call in rest):
+        yield needless._replace(why=f"another call of {name} says the same and more")
     elif _missed(extra, sides[1 - side]):
-        yield Finding(
-            1 - side, SURE, f"a call of {name} is missing, which was asked for", f"Call {name} too."
-        )
+        why = f"a call of {name} is missing, which may be asked for"
+        yield Finding(1 - side, LIKELY, why, f"Call {name} too.")
+    elif extra.tool and not objects_met(evidence.open, extra.tool):
+        yield needless._replace(why=f"nothing in the request speaks of {name}")
     else:
         yield needless._replace(strength=LIKELY)

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 
 from looptool.records import Message, ToolCall
-from looptool.teachers.offline.judge.moments import Day, days, times
+from looptool.teachers.offline.judge.moments import Day, blank_moments, days, times
 from looptool.teachers.offline.judge.quantities import Amount, amounts
 from looptool.teachers.offline.judge.words import normal, roots, tokens
+
+_WORD = re.compile(r"[^\W_]+")
+_SENTENCE = re.compile(r"(?<=[.!?])\s+|\n")
 
 
 class Reading:
@@ -33,8 +37,26 @@ class Reading:
         return roots(self.words)
 
     @cached_property
+    def undated(self) -> Reading:
+        """The text without its dates and times."""
+        return Reading(blank_moments(self.text))
+
+    @cached_property
     def amounts(self) -> tuple[Amount, ...]:
         return amounts(self.text)
+
+    @cached_property
+    def _sentences(self) -> list[list[str]]:
+        return [_WORD.findall(sentence) for sentence in _SENTENCE.split(self.text)]
+
+    def only_opens(self, word: str, length: int = 4) -> bool:
+        """Whether the word stands, as it is written, only where a sentence of `length` begins."""
+        opens = any(len(each) >= length and each[0] == word for each in self._sentences)
+        return opens and not any(word in each[1:] for each in self._sentences)
+
+    def writes(self, text: str) -> bool:
+        """Whether the text stands there in the same case."""
+        return re.search(rf"(?<!\w){re.escape(text)}(?!\w)", self.text) is not None
 
     @cached_property
     def days(self) -> frozenset[Day]:
@@ -60,16 +82,18 @@ def read(text: str) -> Reading:
 class Evidence:
     """The conversation as a judge reads it.
 
-    `open` is what the user asked last, with the request that a question back interrupted;
-    `said` is all that users, systems and tools said; `done` are the calls that were answered
-    without error since the user last spoke.
+    `open` is what the user asked last, with the request that a question back interrupted; `fresh`
+    is `open` with what tools have answered to it; `said` is all that users, systems and tools
+    said; `earlier` what was said before the open request; `done` are the calls that were answered
+    without error since the user last spoke, `before` all calls.
     """
 
     open: Reading
     said: Reading
     earlier: Reading
-    results: Reading
+    fresh: Reading
     done: tuple[ToolCall, ...]
+    before: tuple[ToolCall, ...]
     failed: bool
     after_result: bool
 
@@ -81,14 +105,15 @@ def gather(context: Sequence[Message]) -> Evidence:
     asked = [m.content for m in context[begin : last + 1] if m.role == "user"]
     given = [m.content for m in context if m.role in ("user", "system", "tool")]
     before = [m.content for m in context[:begin] if m.role in ("user", "system")]
-    results = [m.content for m in context if m.role == "tool"]
+    answers = [m.content for m in context[last + 1 :] if m.role == "tool"]
     calls = list(_answered(context[last + 1 :]))
     return Evidence(
         open=read("\n".join(asked)),
         said=read("\n".join(given)),
         earlier=read("\n".join(before)),
-        results=read("\n".join(results)),
+        fresh=read("\n".join((*asked, *answers))),
         done=tuple(call for call, good in calls if good),
+        before=tuple(call for m in context for call in m.tool_calls),
         failed=any(not good for _, good in calls[-1:]),
         after_result=bool(context) and context[-1].role == "tool",
     )

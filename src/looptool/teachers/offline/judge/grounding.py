@@ -30,6 +30,7 @@ from looptool.teachers.offline.judge.words import (
     root,
     roots,
     tokens,
+    word_set,
 )
 
 
@@ -47,11 +48,14 @@ class Support(IntEnum):
 
 
 class Grounds(NamedTuple):
-    """The support of a value and why; `open` if the user's open request gives it."""
+    """The support of a value and why; `open` if the user's open request gives it,
+    `fresh` if that or a tool's answer to it does.
+    """
 
     support: Support
     why: str = ""
     open: bool = False
+    fresh: bool = False
 
 
 def ground(value: Any, demand: Demand, evidence: Evidence) -> Grounds:
@@ -66,10 +70,11 @@ def ground(value: Any, demand: Demand, evidence: Evidence) -> Grounds:
     form = wrong_form(value, demand)
     if form:
         return Grounds(Support.AGAINST, form)
-    for reading, is_open in ((evidence.open, True), (evidence.said, False)):
+    readings = ((evidence.open, True, True), (evidence.fresh, False, True))
+    for reading, is_open, is_fresh in (*readings, (evidence.said, False, False)):
         support, why = _in_reading(value, demand, reading)
         if support > Support.UNSAID:
-            return Grounds(support, why, is_open)
+            return Grounds(support, why, is_open, is_fresh)
     return Grounds(support, why)
 
 
@@ -90,8 +95,12 @@ def wrong_form(value: Any, demand: Demand) -> str:
             return f"{shorten(value)} is not written as HH:MM{':SS' if demand.seconds else ''}"
     if demand.halves and re.fullmatch(r"\d{1,2}:\d{2}(:\d{2})?", value):
         return f"{shorten(value)} lacks AM or PM"
-    if demand.code and (normal(value) in _coded_names()):
+    if demand.code and (" " in value or normal(value) in _coded_names()):
         return f"{shorten(value)} is a name, not a code"
+    if demand.day and not days(value) and not is_relative(value):
+        return f"{shorten(value)} is no date"
+    if demand.shape and not re.search(demand.shape, value):
+        return f"{shorten(value)} is no {' '.join(demand.words)}"
     return ""
 
 
@@ -116,7 +125,9 @@ def _ground_list(value: list[Any], demand: Demand, evidence: Evidence) -> Ground
     if not inner:
         return Grounds(Support.UNSAID, "an empty list")
     least = min(inner, key=lambda g: g.support)
-    return Grounds(least.support, least.why, all(g.open for g in inner))
+    return Grounds(
+        least.support, least.why, all(g.open for g in inner), all(g.fresh for g in inner)
+    )
 
 
 # Numbers
@@ -129,7 +140,11 @@ def _number(value: float, demand: Demand, reading: Reading) -> tuple[Support, st
         return Support.AGAINST, "so large a number was never said"
     if demand.unit and (support := _duration(value, demand.unit, reading)) is not None:
         return support, f"{value:g} {demand.unit}s"
-    for amount in reading.amounts:
+    dated = {"day", "month", "year", "hour", "minute"} & set(demand.words)
+    for amount in reading.amounts if dated else reading.undated.amounts:
+        timed = demand.unit is not None and amount.unit is not None
+        if amount.implied and not (timed or _COUNTED & set(demand.words)):
+            continue
         if demand.fraction and same_number(amount.value, value * 100):
             return Support.STATED, "a percentage as a fraction"
         if same_number(amount.value, value):
@@ -143,9 +158,13 @@ def _number(value: float, demand: Demand, reading: Reading) -> tuple[Support, st
     return Support.AGAINST, f"{value:g} stands nowhere in the conversation"
 
 
+_COUNTED = word_set("index position rank place floor number round page order level nth episode")
+
+
 def _duration(value: float, unit: str, reading: Reading) -> Support | None:
     """How durations in the text speak for `value` units; None if they say nothing of it."""
-    timed = [amount for amount in reading.amounts if amount.unit]
+    figures = reading.undated.amounts
+    timed = [amount for amount in figures if amount.unit]
     seconds = value * SECONDS[unit]
     for amount in timed:
         if amount.unit and same_number(amount.value * SECONDS[amount.unit], seconds):
@@ -154,7 +173,7 @@ def _duration(value: float, unit: str, reading: Reading) -> Support | None:
             return Support.STATED
         if amount.unit == "year" and unit == "month" and same_number(amount.value * 12, value):
             return Support.STATED
-    bare = any(not a.unit and same_number(a.value, value) for a in reading.amounts)
+    bare = any(not a.unit and same_number(a.value, value) for a in figures)
     if not bare and any(same_number(amount.value, value) for amount in timed):
         return Support.AGAINST
     return None
@@ -183,12 +202,12 @@ def _text(value: str, demand: Demand, reading: Reading) -> tuple[Support, str]:
     said = normal(value)
     if not said:
         return (Support.STATED, "") if value.strip() in reading.text else (Support.UNSAID, "")
-    if holds(reading.normal, said):
-        return Support.STATED, f"{shorten(value)} was said"
     moment = _moment(value, reading)
     if moment is not None:
         return moment
-    if any(holds(reading.normal, name) for name in _names_of(value)):
+    if holds(reading.normal, said):
+        return _literal(said, value, reading)
+    if any(holds(reading.normal, name) for name in names_of(value)):
         return Support.STATED, f"{shorten(value)} is the code of what was said"
     squeezed = said.replace(" ", "")
     if len(squeezed) >= 4 and squeezed in reading.squeezed and _is_exact(value):
@@ -201,6 +220,19 @@ def _text(value: str, demand: Demand, reading: Reading) -> tuple[Support, str]:
         found = [_number(float(each), demand, reading)[0] for each in pair.groups()]
         return min(found), "coordinates"
     return _paraphrase(said, value, reading)
+
+
+def _literal(said: str, value: str, reading: Reading) -> tuple[Support, str]:
+    """A text that stands there word for word, unless it stands there for something else."""
+    if all(word in STOP for word in said.split()) and (
+        value.islower() or reading.only_opens(value, 2) or not reading.writes(value)
+    ):
+        return Support.AGAINST, f"{shorten(value)} is said, but as no value"
+    if reading.only_opens(value):
+        return Support.UNSAID, f"{shorten(value)} only begins a sentence"
+    if not holds(reading.undated.normal, said):
+        return Support.AGAINST, f"{shorten(value)} is said, but as part of a date or time"
+    return Support.STATED, f"{shorten(value)} was said"
 
 
 def _paraphrase(said: str, value: str, reading: Reading) -> tuple[Support, str]:
@@ -239,7 +271,7 @@ def _moment(value: str, reading: Reading) -> tuple[Support, str] | None:
     return Support.STATED, f"{shorten(value)} was said in another form"
 
 
-def _names_of(value: str) -> list[str]:
+def names_of(value: str) -> list[str]:
     """What a code of a country, a language or a currency stands for."""
     known = pools()
     tables = (known.countries, known.languages)
@@ -260,26 +292,30 @@ def _choice(value: str, demand: Demand, reading: Reading) -> tuple[Support, str]
     scores = {each: _spoken(each, reading) for each in map(str, demand.closed)}
     mine = scores.get(str(value), 0.0)
     best = max(scores.values(), default=0.0)
-    if mine >= 1 and mine == best:
-        alone = sum(score == best for score in scores.values()) == 1
-        return (Support.STATED if alone else Support.DERIVED), f"{shorten(value)} was said"
-    if best >= 1 and mine < best:
-        other = max(scores, key=lambda each: scores[each])
-        return Support.AGAINST, f"{shorten(other)} was said, not {shorten(value)}"
+    if mine >= 1 and not any(
+        score > mine and holds(" ".join(name_tokens(other)), " ".join(name_tokens(value)))
+        for other, score in scores.items()
+    ):
+        return Support.STATED, f"{shorten(value)} was said"
     if mine >= 0.5:
-        return Support.DERIVED if mine == best else Support.UNSAID, f"part of {shorten(value)}"
+        return Support.DERIVED, f"part of {shorten(value)} was said"
+    if best >= 1:
+        other = max(scores, key=lambda each: scores[each])
+        return Support.UNSAID, f"{shorten(other)} was said, not {shorten(value)}"
     return Support.UNSAID, f"nothing speaks for {shorten(value)}"
 
 
 def _spoken(choice: str, reading: Reading) -> float:
     """2 if its words stand together in the text, 1 if all do, else the share that does."""
     words = name_tokens(choice)
-    if holds(reading.normal, " ".join(words)) and (len(choice) > 1 or choice.isdigit()):
+    if len(choice) == 1 or choice.casefold() in STOP:
+        return 1.5 if re.search(rf"\b{re.escape(choice)}\b", reading.text) else 0.0
+    if holds(reading.normal, " ".join(words)):
         return 2.0 if len(words) > 1 else 1.5
     spelled_out = LONG_UNITS.get(choice) or LONG_UNITS.get(choice.upper())
     if spelled_out and roots(tokens(spelled_out)) <= reading.roots:
         return 1.5
-    if any(holds(reading.normal, name) for name in _names_of(choice)):
+    if any(holds(reading.normal, name) for name in names_of(choice)):
         return 1.5
     meant = frozenset(root(word) for word in words if word not in STOP)
     if not meant:
@@ -291,16 +327,22 @@ def _spoken(choice: str, reading: Reading) -> float:
                for word in meant) / len(meant)  # fmt: skip
 
 
+_SWITCHING = word_set("is include including included has have with show allow enable only use can")
+
+
 def _switch(value: bool, demand: Demand, reading: Reading) -> tuple[Support, str]:
     """A boolean: on if the text has the parameter's words, off if it has them behind a "no"."""
-    meant = roots(demand.words) - {root(word) for word in NEGATIONS}
+    meant = roots(word for word in demand.words if word not in NEGATIONS | _SWITCHING)
     turned = bool(NEGATIONS & set(demand.words)) or (demand.words[:1] == ("non",))
     words = reading.words
-    for at, word in enumerate(words):
-        if meets(root(word), meant) and word not in STOP:
-            negated = any(before in NEGATIONS for before in words[max(0, at - 4) : at])
-            said = negated is turned
-            if said is value:
-                return Support.DERIVED, f"{' '.join(demand.words)} was spoken of"
-            return Support.UNSAID, f"{' '.join(demand.words)} was spoken of otherwise"
-    return Support.UNSAID, f"nothing was said of {' '.join(demand.words)}"
+    spoken = [at for at, word in enumerate(words) if word not in STOP and meets(root(word), meant)]
+    met = frozenset(root(words[at]) for at in spoken)
+    if not spoken or not all(meets(word, met) for word in meant):
+        return Support.UNSAID, f"nothing was said of {' '.join(demand.words)}"
+    around = {
+        word for at in spoken for word in (*words[max(0, at - 4) : at], *words[at + 1 : at + 3])
+    }
+    negated = bool(NEGATIONS & around)
+    if (negated is turned) is value:
+        return Support.DERIVED, f"{' '.join(demand.words)} was spoken of"
+    return Support.AGAINST, f"{' '.join(demand.words)} was spoken of otherwise"

@@ -17,7 +17,8 @@ _MONTH |= {name[:3]: number for number, name in enumerate(MONTHS, start=1)} | {"
 _NAMES = "|".join(sorted(_MONTH, key=len, reverse=True))
 _ORDINAL = r"(?:st|nd|rd|th)?"
 _YEAR = r"(?:,? ?(?:of )?(\d{4})\b)?"
-_YEAR_FIRST = re.compile(r"(?<!\d)(\d{4})([-/. ]?)(\d{1,2})\2(\d{1,2})(?!\d)")
+_YEAR_FIRST = re.compile(r"(?<!\d)(\d{4})([-/.])(\d{1,2})\2(\d{1,2})(?!\d)")
+_UNBROKEN = re.compile(r"(?<!\d)((?:19|20)\d\d)(\d\d)(\d\d)(?!\d)")
 _YEAR_LAST = re.compile(r"(?<!\d)(\d{1,2})([-/.])(\d{1,2})\2(\d{4})(?!\d)")
 _MONTH_DAY = re.compile(rf"\b({_NAMES})\.? (?:the )?(\d{{1,2}}){_ORDINAL}\b{_YEAR}", re.I)
 _DAY_MONTH = re.compile(rf"\b(\d{{1,2}}){_ORDINAL}(?: of)?[ -]({_NAMES})\b\.?{_YEAR}", re.I)
@@ -28,7 +29,9 @@ _RELATIVE = re.compile(
     re.I,
 )
 _CLOCK = re.compile(
-    r"(?<![\d:.])(\d{1,2})[:.h](\d{2})(?::\d{2})?(?![\d])(?:\.\d+)? ?([ap])?\.?m?", re.I
+    r"(?<![\d:.])(\d{1,2}):(\d{2})(?::\d{2})?(?!\d)(?:\.\d+)?(?: ?([ap])\.?m\b)?"
+    r"|(?<![\d:.])(\d{1,2})\.(\d{2}) ?([ap])\.?m\b",
+    re.I,
 )
 _HOUR = re.compile(r"(?<![\d:.])(\d{1,2}) ?([ap])\.?m\b", re.I)
 _HOUR_NAMES = "one two three four five six seven eight nine ten eleven twelve"
@@ -48,6 +51,8 @@ def days(text: str) -> frozenset[Day]:
     found: set[Day] = set()
     for year, _, month, day in _YEAR_FIRST.findall(text):
         found.add((int(year), int(month), int(day)))
+    for year, month, day in _UNBROKEN.findall(text):
+        found.add((int(year), int(month), int(day)))
     for first, _, second, year in _YEAR_LAST.findall(text):
         found |= {(int(year), int(second), int(first)), (int(year), int(first), int(second))}
     for name, day, year in _MONTH_DAY.findall(text):
@@ -55,6 +60,13 @@ def days(text: str) -> frozenset[Day]:
     for day, name, year in _DAY_MONTH.findall(text):
         found.add((int(year) if year else None, _MONTH[name.lower()], int(day)))
     return frozenset(day for day in found if 1 <= day[1] <= 12 and 1 <= day[2] <= 31)
+
+
+def blank_moments(text: str) -> str:
+    """The text without its dates and clock times, whose figures are no quantities."""
+    for pattern in (_YEAR_FIRST, _YEAR_LAST, _MONTH_DAY, _DAY_MONTH, _CLOCK, _HOUR):
+        text = pattern.sub(" ; ", text)
+    return text
 
 
 def same_day(one: Day, other: Day) -> bool:
@@ -71,7 +83,8 @@ def is_relative(text: str) -> bool:
 def times(text: str) -> frozenset[int]:
     """Every time of day in the text, in minutes; one without am or pm in both readings."""
     found: set[int] = set()
-    for hour, minute, half in _CLOCK.findall(text):
+    for colon_hour, colon_minute, colon_half, *dotted in _CLOCK.findall(text):
+        hour, minute, half = (colon_hour, colon_minute, colon_half) if colon_hour else dotted
         found |= _readings(int(hour), int(minute), half, written=True)
     for hour, half in _HOUR.findall(text):
         found |= _readings(int(hour), 0, half, written=True)

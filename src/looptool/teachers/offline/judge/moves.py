@@ -10,12 +10,13 @@ from looptool.jsonvalue import values_equal
 from looptool.records import Label, Match, Mismatch, Tool, ToolCall
 from looptool.teachers.offline.judge.demands import Demands, Path, demands_of
 from looptool.teachers.offline.judge.evidence import Evidence
-from looptool.teachers.offline.judge.grounding import Grounds, Support, ground
-from looptool.teachers.offline.judge.moments import days, same_day
-from looptool.teachers.offline.judge.words import normal
+from looptool.teachers.offline.judge.grounding import Grounds, Support, ground, names_of
+from looptool.teachers.offline.judge.moments import days, month_number, same_day
+from looptool.teachers.offline.judge.words import holds, normal
 from looptool.toolmatch import validate_call
 
 _MAX_DEPTH = 12
+_AS_BEFORE = Grounds(Support.DERIVED, "it is as in the call before")
 
 
 @dataclass(frozen=True)
@@ -78,6 +79,22 @@ def alike(one: Any, other: Any) -> bool:
     return bool(first) and any(same_day(x, y) for x in first for y in second) and a[10:] == b[10:]
 
 
+def spoken_for(value: Any, others: Sequence[Any]) -> bool:
+    """Whether the value, or each of its items, is among the others, or a part of one of them."""
+    return all(any(_covers(other, each) for other in others) for each in atoms(value))
+
+
+def _covers(other: Any, value: Any) -> bool:
+    if alike(other, value):
+        return True
+    if isinstance(value, bool) or isinstance(other, bool):
+        return False
+    said, whole = normal(str(value)), normal(str(other))
+    if holds(whole, said) or (isinstance(other, str) and said in names_of(other)):
+        return True
+    return isinstance(other, int) and month_number(str(value)) == other
+
+
 def _read(call: ToolCall, tool: Tool | None, evidence: Evidence) -> Read:
     if tool is None:
         unknown = Match(
@@ -89,6 +106,16 @@ def _read(call: ToolCall, tool: Tool | None, evidence: Evidence) -> Read:
         path: Leaf(path, value, ground(value, demands.at(path), evidence))
         for path, value in _flat(call.arguments, demands, ())
     }
+    for earlier in evidence.before:
+        if earlier.name == call.name:
+            for path, value in _flat(earlier.arguments, demands, ()):
+                leaf = leaves.get(path)
+                if (
+                    leaf
+                    and leaf.grounds.support < Support.DERIVED
+                    and values_equal(leaf.value, value)
+                ):
+                    leaves[path] = Leaf(path, value, _AS_BEFORE)
     return Read(call, tool, demands, validate_call(call, tool), leaves)
 
 

@@ -35,17 +35,21 @@ _SHORT_UNITS = {
     "yr": "year", "yrs": "year", "mo": "month",
 }  # fmt: skip
 _PIECE = re.compile(
-    r"(?P<number>(?<![\d.])[-−]?(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?)"
+    r"(?P<number>(?<![\w.])(?<![^\W_]-)[-−]?(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?)"
     r"(?P<suffix>(?:st|nd|rd|th|k|m|mn|bn|b)(?![^\W\d_]))?|(?P<word>[^\W\d_]+)|(?P<sign>%)",
 )
 
 
 @dataclass(frozen=True, slots=True)
 class Amount:
-    """A number in a text; `unit` is a time unit, in the singular, where one follows."""
+    """A number in a text; `unit` is a time unit, in the singular, where one follows.
+
+    `implied` if no number was named: "first", "a week".
+    """
 
     value: float
     unit: str | None = None
+    implied: bool = False
 
 
 @lru_cache(maxsize=4096)
@@ -59,8 +63,9 @@ def amounts(text: str) -> tuple[Amount, ...]:
         if value is None:
             index += 1
             continue
+        implied = _word(pieces, index) in _ORDINALS or _word(pieces, index) in ("a", "an")
         value, unit, after = _with_half(pieces, value, after)
-        found.append(Amount(value, unit))
+        found.append(Amount(value, unit, implied))
         index = after
     return tuple(found + _mixed(found))
 

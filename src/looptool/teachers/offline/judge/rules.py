@@ -19,6 +19,7 @@ from looptool.teachers.offline.judge.differences import (
 )
 from looptool.teachers.offline.judge.evidence import Evidence, gather
 from looptool.teachers.offline.judge.fit import objects_met
+from looptool.teachers.offline.judge.flaws import flaws
 from looptool.teachers.offline.judge.grounding import Support
 from looptool.teachers.offline.judge.moves import Read, read_move
 
@@ -76,6 +77,12 @@ def _findings(case: Case) -> Iterator[Finding]:
                    and call.call.name == done.name for done in evidence.done):  # fmt: skip
                 why = f"{call.call.name} was already called with these arguments"
                 yield Finding(side, SURE, why, "Go on from the result that is there.")
+    for side, calls in enumerate(sides):
+        others = [call.call for call in sides[1 - side]]
+        for call in calls:
+            if call.call not in others:
+                for why in flaws(call, evidence):
+                    yield Finding(side, SURE, why, "Give each value where it belongs, and whole.")
     if sides[0] and sides[1]:
         yield from call_differences(sides, case.tools, evidence)
     elif sides[0]:
@@ -112,13 +119,24 @@ def _doubts(side: int, call: Read, evidence: Evidence) -> Iterator[Finding]:
         for path, leaf in call.leaves.items()
         if leaf.grounds.support is Support.UNSAID and call.demands.at(path).required
     ]
-    if unsaid and not unexplained(call, evidence):
+    if _only_of_results(call, evidence):
+        why = f"{name} was called already, and nothing more was asked of it"
+        yield Finding(side, SURE, why, "Tell the user what came of it.")
+    elif unsaid and not unexplained([call], evidence):
         why = f"{name} needs {unsaid[0].name}, but {unsaid[0].grounds.why}"
         yield Finding(side, SURE, why, f"Ask for {unsaid[0].name} before calling {name}.")
     elif not objects_met(evidence.open, call.tool):
         grounded = bool(said)
         why = f"nothing in the request speaks of {name}"
         yield Finding(side, LIKELY if grounded else SURE, why, f"Do not call {name}.")
+
+
+def _only_of_results(call: Read, evidence: Evidence) -> bool:
+    """A call of a tool that has answered this request already, with values from the answers."""
+    return call.call.name in {done.name for done in evidence.done} and not any(
+        leaf.grounds.open and leaf.grounds.support >= Support.DERIVED
+        for leaf in call.leaves.values()
+    )
 
 
 def _well_founded(call: Read, evidence: Evidence) -> bool:

@@ -33,8 +33,8 @@ STOP = word_set(
 )
 NEGATIONS = word_set(
     """
-    no not without don t never none nothing except exclude excluding skip skipping off
-    disable disabled avoid leave hide isn doesn won nor minus unless
+    no not without don aren excluded unneeded t never none nothing except exclude excluding skip
+    skipping off disable disabled avoid leave hide isn doesn won nor minus unless
     """
 )
 _ALIKE = tuple(
