@@ -74,21 +74,24 @@ def _sample(rng: Random, number: int, **rest: Any) -> Sample:
     value, day = rng.choice(values), rng.choice(DAYS)
     text = rng.choice(ASKS).format(do=name.replace("_", " "), value=value, day=day)
     scenario = list(Scenario)[number % len(Scenario)]
-    calls = (ToolCall(name=name, arguments={parameter: value, "day": day}),)
+    calls = [ToolCall(name=name, arguments={parameter: value, "day": day})]
     if scenario is Scenario.PARALLEL:
-        calls += (ToolCall(name=name, arguments={parameter: rng.choice(values), "day": day}),)
+        calls.append(ToolCall(name=name, arguments={parameter: rng.choice(values), "day": day}))
     silent = scenario in (Scenario.MISSING_PARAMETER, Scenario.IRRELEVANT, Scenario.CHAT)
     context = [Message(role="user", content=f"{text} (request {number})")]
     if scenario in (Scenario.MULTI_TURN, Scenario.SEQUENTIAL):
         context += [
-            Message(role="assistant", tool_calls=calls),
+            Message(role="assistant", tool_calls=tuple(calls)),
             Message(role="tool", name=name, content='{"found": 3, "note": "as of today"}'),
             Message(role="user", content="And the same again, one day later?"),
         ]
     return Sample.create(
-        tools=tuple(_tool(s) for s in (subject, rng.choice(list(SUBJECTS))) if s)[:2],
+        tools=(
+            _tool(subject),
+            _tool(rng.choice([other for other in SUBJECTS if other != subject])),
+        ),
         context=tuple(context),
-        label=Label(content="Which day do you mean?") if silent else Label(calls=calls),
+        label=Label(content="Which day do you mean?") if silent else Label(calls=tuple(calls)),
         scenario=scenario,
         domain=subject,
         **rest,

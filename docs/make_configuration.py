@@ -1,0 +1,113 @@
+"""Write docs/configuration.md from the docstrings of the config models."""
+
+from __future__ import annotations
+
+import typing
+from pathlib import Path
+
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+
+from looptool.config import Config, LoraConfig
+
+PAGE = Path(__file__).with_name("configuration.md")
+INTRO = """\
+# Configuration
+
+A run is described by one TOML file. Every key has a default; an unknown key is an error. On the
+command line `-o section.key=value` changes one key: `looptool run configs/quickstart.toml -o
+rounds=3 -o train.lora.rank=8`. A run keeps its resolved config as `config.json`. Once it has
+started, only `rounds` (upwards), `teacher.concurrency` and the teacher's budgets may change.
+
+*Made from the code by `python docs/make_configuration.py`.*
+"""
+SETTINGS = {"ge": "≥ {}", "gt": "> {}", "le": "≤ {}", "lt": "< {}"}
+
+
+def text() -> str:
+    """The page."""
+    plain, sections = [], []
+    for name, field in Config.model_fields.items():
+        kinds = [kind for kind in _kinds(field.annotation) if _is_section(kind)]
+        sections += [_section(name, kind) for kind in kinds]
+        if not kinds:
+            plain.append(_row(name, field))
+    lora = _section("train.lora` and `warm_start.lora", LoraConfig)
+    return "\n".join([INTRO, "## The run", "", *_table(plain), "", *sections, lora])
+
+
+def _section(name: str, kind: type[BaseModel]) -> str:
+    variant = f' with `type = "{kind.model_fields["type"].default}"`' if name == "teacher" else ""
+    about = (kind.__doc__ or "").strip()
+    rows = [_row(key, field) for key, field in kind.model_fields.items()]
+    return "\n".join([f"## `{name}`{variant}", "", about, "", *_table(rows), ""])
+
+
+def _table(rows: list[str]) -> list[str]:
+    return ["| key | type | default | |", "|---|---|---|---|", *rows]
+
+
+def _row(key: str, field: FieldInfo) -> str:
+    cells = [f"`{key}`", _type(field), _default(field), field.description or ""]
+    return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
+
+
+def _default(field: FieldInfo) -> str:
+    if field.is_required():
+        return "required"
+    value = field.get_default(call_default_factory=True)
+    if value is None:
+        return "not set"
+    if isinstance(value, dict):
+        return ", ".join(f"`{key} = {inner}`" for key, inner in value.items())
+    if isinstance(value, bool):
+        return f"`{str(value).lower()}`"
+    if isinstance(value, tuple):
+        return f"`{list(value)}`"
+    return f'`"{value}"`' if isinstance(value, str) else f"`{value}`"
+
+
+def _type(field: FieldInfo) -> str:
+    names = [_name(kind) for kind in _kinds(field.annotation) if kind is not type(None)]
+    limits = [
+        sign.format(getattr(item, attribute))
+        for item in field.metadata
+        for attribute, sign in SETTINGS.items()
+        if hasattr(item, attribute)
+    ]
+    return ", ".join([" or ".join(dict.fromkeys(names)), *limits])
+
+
+def _name(kind: object) -> str:
+    if typing.get_origin(kind) is typing.Literal:
+        return " or ".join(f'`"{value}"`' for value in typing.get_args(kind))
+    if typing.get_origin(kind) is tuple:
+        return f"list of {_name(_bare(typing.get_args(kind)[0]))}"
+    if typing.get_origin(kind) is dict:
+        return "table of shares"
+    if kind is LoraConfig:
+        return "section, see below"
+    names = {int: "integer", float: "number", bool: "true or false", str: "text"}
+    return names.get(kind, str(kind))  # type: ignore[call-overload, no-any-return]
+
+
+def _kinds(annotation: object) -> list[object]:
+    """The members of a union, or the type itself; without what is annotated to them."""
+    bare = _bare(annotation)
+    if typing.get_origin(bare) in (typing.Literal, tuple, dict):
+        return [bare]
+    return [_bare(kind) for kind in typing.get_args(bare)] or [bare]
+
+
+def _bare(annotation: object) -> object:
+    if typing.get_origin(annotation) is typing.Annotated:
+        return typing.get_args(annotation)[0]
+    return annotation
+
+
+def _is_section(kind: object) -> typing.TypeGuard[type[BaseModel]]:
+    return isinstance(kind, type) and issubclass(kind, BaseModel) and kind is not LoraConfig
+
+
+if __name__ == "__main__":
+    PAGE.write_text(text(), encoding="utf-8")
