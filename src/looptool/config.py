@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import tomllib
 from collections.abc import Sequence
 from pathlib import Path
@@ -18,7 +19,9 @@ Positive = Annotated[int, Field(ge=1)]
 
 
 class _Section(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", use_attribute_docstrings=True, allow_inf_nan=False
+    )
 
 
 class PolicyConfig(_Section):
@@ -155,7 +158,7 @@ class TrainConfig(_Section):
     """Optimiser steps a round; 0 leaves training out."""
     prompts_per_step: Positive = 8
     """Prompts (groups) whose completions make one batch."""
-    group_size: Positive = Field(default=16, ge=2)
+    group_size: Annotated[int, Field(ge=2)] = 16
     """Completions a prompt (G)."""
     mini_batches: Positive = 1
     """Optimiser steps that share one batch of completions."""
@@ -266,7 +269,8 @@ def check_config(raw: dict[str, Any], source: str, overrides: Sequence[str] = ()
     for override in overrides:
         _apply(raw, override)
     try:
-        return Config.model_validate(raw)
+        # Strict, so that "3" is no number; as JSON, in which a list may be a tuple all the same.
+        return Config.model_validate_json(json.dumps(raw, default=str), strict=True)
     except ValidationError as error:
         first, *others = error.errors()
         key = ".".join(str(part) for part in first["loc"] if part not in ("offline", "llm"))

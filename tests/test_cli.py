@@ -1,0 +1,140 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from looptool import cli
+from looptool.runs.lock import lock
+from looptool.runs.paths import Paths
+
+
+def looptool(*args: str, cwd: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "looptool", *args], cwd=cwd, capture_output=True, text=True
+    )
+
+
+def refused(*args: str, cwd: Path) -> str:
+    """The one line on stderr of a command that ends with exit code 2."""
+    done = looptool(*args, cwd=cwd)
+    assert done.returncode == 2, done.stderr
+    assert "Traceback" not in done.stderr
+    lines = done.stderr.strip().splitlines()
+    assert len(lines) == 1, done.stderr
+    assert lines[0].startswith("looptool: ")
+    return lines[0]
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Path:
+    path = tmp_path / "my.toml"
+    path.write_text("rounds = 2\n")
+    return path
+
+
+def test_help_names_every_step(tmp_path: Path) -> None:
+    done = looptool("--help", cwd=tmp_path)
+    assert done.returncode == 0
+    for name in (
+        "run",
+        "seed",
+        "warm-start",
+        "train",
+        "probe",
+        "verify",
+        "expand",
+        "merge",
+        "report",
+    ):
+        assert name in done.stdout
+
+
+def test_help_loads_no_heavy_library() -> None:
+    code = (
+        "import sys, looptool.cli; "
+        "print(*{'torch', 'transformers', 'trl', 'pydantic', 'numpy'} & set(sys.modules))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == []
+
+
+def test_a_missing_config_is_one_line(tmp_path: Path) -> None:
+    assert "none.toml: no such config" in refused("run", "none.toml", cwd=tmp_path)
+
+
+def test_an_unknown_key_is_one_line_that_names_it(tmp_path: Path, config: Path) -> None:
+    config.write_text("[train]\nstepz = 1\n")
+    assert "train.stepz: unknown key" in refused("run", "my.toml", cwd=tmp_path)
+    assert not (tmp_path / "runs").exists(), "nothing is begun"
+
+
+def test_a_wrong_override_is_one_line(tmp_path: Path, config: Path) -> None:
+    assert "data.label_noise" in refused(
+        "run", "my.toml", "-o", "data.label_noise=-1", cwd=tmp_path
+    )
+
+
+def test_a_directory_that_is_no_run_is_one_line(tmp_path: Path) -> None:
+    assert "is no run" in refused("report", ".", cwd=tmp_path)
+    assert "is no run" in refused("run", ".", cwd=tmp_path)
+
+
+def test_a_run_named_twice_is_one_line(tmp_path: Path) -> None:
+    assert "leave --run out" in refused("run", ".", "--run", "other", cwd=tmp_path)
+
+
+def test_a_place_that_cannot_hold_a_run_is_one_line(tmp_path: Path, config: Path) -> None:
+    (tmp_path / "file").write_text("")
+    line = refused("run", "my.toml", "--run", "file/run", cwd=tmp_path)
+    assert "file/run: cannot be written" in line and "--run" in line
+
+
+def test_a_run_in_use_is_one_line(tmp_path: Path, config: Path) -> None:
+    root = tmp_path / "runs" / "my"
+    root.mkdir(parents=True)
+    with lock(Paths(root).lock):
+        assert "is in use by process" in refused("run", "my.toml", cwd=tmp_path)
+
+
+def test_debug_shows_where_it_came_from(tmp_path: Path) -> None:
+    done = looptool("--debug", "run", "none.toml", cwd=tmp_path)
+    assert done.returncode != 0
+    assert "Traceback" in done.stderr and "no such config" in done.stderr
+
+
+def test_a_bug_is_not_hidden(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken() -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(cli, "app", broken)
+    with pytest.raises(ZeroDivisionError):
+        cli.main()
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "told"),
+    [
+        (KeyboardInterrupt(), 130, "goes on from here"),
+        (OSError(28, "No space left on device", "runs/x"), 2, "make room"),
+        (OSError(30, "Read-only file system", "runs/x"), 2, "runs/x"),
+    ],
+)
+def test_interrupts_and_full_disks_end_in_one_line(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    error: BaseException,
+    code: int,
+    told: str,
+) -> None:
+    def stopped() -> None:
+        raise error
+
+    monkeypatch.setattr(cli, "app", stopped)
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+    assert ended.value.code == code
+    line = capsys.readouterr().err
+    assert told in line and line.count("\n") == 1
