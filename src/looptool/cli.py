@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Optional
 import typer
 
 from looptool.errors import UserError
+from looptool.evaluate.command import evaluate
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -88,6 +89,9 @@ def report(run: Annotated[Path, typer.Argument(help="The directory of a run.")])
     stored_config(paths)
     write_report(paths)
     _table(paths.root, paths.report)
+
+
+app.command("eval")(evaluate)
 
 
 @contextmanager

@@ -1,0 +1,123 @@
+"""Questions of a suite, a contender's answers to them, and the journal that makes them durable."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+from looptool.records import Label, Message, Mismatch, ParsedOutput, Record, Tool, content_hash
+from looptool.runs.store import Journal
+from looptool.work import Progress
+
+CHUNK = 128
+"""Questions that are answered, and owed again after a crash, together: what is in a batch does not
+depend on what was done before, so an interrupted run ends with the same answers."""
+
+
+class Question(Record):
+    """One move to make: `id` is unique within its category."""
+
+    id: str
+    tools: tuple[Tool, ...] = ()
+    messages: tuple[Message, ...]
+
+
+class Answer(Record):
+    """One move: calls, or text where no sound call was made.
+
+    `began` says that a call was begun, sound or not; `defect` what spoils it.
+    """
+
+    id: str
+    calls: tuple[tuple[str, str], ...] = ()
+    """(name, arguments as JSON text)"""
+    text: str = ""
+    began: bool = False
+    defect: Mismatch = Mismatch.NONE
+    num_tokens: int = 0
+
+    def as_message(self) -> Message:
+        """The move as the next message of its conversation."""
+        if not self.calls:
+            return Message(role="assistant", content=self.text)
+        raw = [{"name": name, "arguments": json.loads(text)} for name, text in self.calls]
+        return Message.model_validate({"role": "assistant", "tool_calls": raw})
+
+
+class _Chunk(Record):
+    answers: tuple[Answer, ...]
+
+
+class Player(Protocol):
+    """A contender: something that answers questions."""
+
+    name: str
+    """Letters, digits, dots and hyphens only: official files are named after it."""
+    identity: str
+    """Changes whenever the answers may."""
+
+    def answer(self, questions: Sequence[Question]) -> Iterator[Answer]:
+        """One answer a question, in any order, as they come."""
+        ...
+
+
+def from_output(id: str, parsed: ParsedOutput, output: str, num_tokens: int) -> Answer:
+    """What a server would say: calls if the output is sound, the whole text if not."""
+    move = sound_move(parsed, output)
+    return Answer(
+        id=id,
+        calls=tuple((call.name, arguments_text(call.arguments)) for call in move.calls),
+        text=move.content,
+        began=parsed.begins_call,
+        defect=parsed.defect,
+        num_tokens=num_tokens,
+    )
+
+
+def sound_move(parsed: ParsedOutput, output: str) -> Label:
+    """The move that `output` makes for a client: its calls only if nothing is wrong with it."""
+    if parsed.defect is not Mismatch.NONE:
+        return Label(content=output)
+    return Label(calls=parsed.calls, content=parsed.content)
+
+
+def arguments_text(arguments: dict[str, Any]) -> str:
+    """Arguments as the JSON text of an OpenAI function call."""
+    return json.dumps(arguments, ensure_ascii=False)
+
+
+def answer_all(
+    player: Player, name: str, questions: Sequence[Question], journal: Path, progress: Progress
+) -> list[Answer]:
+    """The answers in the order of `questions`; those in `journal` are not asked for again."""
+    chunks = list(_chunks(questions))
+    with Journal(journal, _Chunk) as kept:
+        keys = [content_hash([player.identity, [q.model_dump() for q in c]]) for c in chunks]
+        done = sum(len(c) for c, k in zip(chunks, keys, strict=True) if k in kept.done)
+        with progress.task(name, len(questions), done) as bar:
+            for chunk, key in zip(chunks, keys, strict=True):
+                if key in kept.done:
+                    continue
+                got: dict[str, Answer] = {}
+                for answer in player.answer(chunk):
+                    got[answer.id] = answer
+                    bar.advance(1, f"{sum(a.began for a in got.values()) / len(got):.0%} calls")
+                kept.append(key, _Chunk(answers=tuple(got[q.id] for q in chunk)))
+        by_id = {answer.id: answer for key in keys for answer in kept.done[key].answers}
+    return [by_id[question.id] for question in questions]
+
+
+def _chunks(questions: Sequence[Question]) -> Iterator[list[Question]]:
+    """Questions of like length together, those with the same tools side by side."""
+
+    def size(question: Question) -> tuple[int, str, int, str]:
+        tools = sum(len(str(t.parameters)) + len(t.description) for t in question.tools)
+        names = " ".join(tool.name for tool in question.tools)
+        said = sum(len(message.content) for message in question.messages)
+        return tools, names, said, question.id
+
+    ordered = sorted(questions, key=size)
+    for start in range(0, len(ordered), CHUNK):
+        yield ordered[start : start + CHUNK]

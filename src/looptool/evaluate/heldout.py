@@ -1,0 +1,124 @@
+"""`--suite heldout`: a run's own held-out samples, scored by ToolMatch as in the loop."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Awaitable, Callable, Sequence
+from pathlib import Path
+from typing import TypeVar
+
+from looptool.errors import UserError
+from looptool.evaluate.contender import Contender
+from looptool.evaluate.players import file_name
+from looptool.evaluate.results import CategoryResult, SuiteResult
+from looptool.records import ProbeResult, Sample, content_hash
+from looptool.runs.paths import Paths
+from looptool.runs.store import Journal, read_records
+from looptool.work import Progress, each
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+
+class JournalWork:
+    """`looptool.work.Work` whose results are kept in one folder."""
+
+    def __init__(self, folder: Path, progress: Progress) -> None:
+        self.folder = folder
+        self.progress = progress
+
+    def map(
+        self,
+        name: str,
+        items: Sequence[Item],
+        fn: Callable[[Item], Awaitable[Result]],
+        *,
+        key: Callable[[Item], str],
+        result: type[Result],
+        size: Callable[[Item], int] = lambda item: 1,
+        concurrency: int = 1,
+    ) -> list[Result]:
+        with Journal(self.folder / f"{name}.jsonl", result) as journal:
+            owed = [item for item in items if key(item) not in journal.done]
+            total = sum(map(size, items))
+            with self.progress.task(name, total, total - sum(map(size, owed))) as bar:
+
+                def finished(item: Item, value: Result) -> None:
+                    journal.append(key(item), value)
+                    bar.advance(size(item))
+
+                asyncio.run(each(owed, fn, finished, concurrency))
+            return [journal.done[key(item)] for item in items]
+
+
+def evaluate_held_out(
+    contenders: Sequence[Contender], limit: int | None, out: Path, progress: Progress
+) -> list[SuiteResult]:
+    """Each contender on the held-out samples of the first, which is a run. One category a scenario.
+
+    Raises UserError if the first contender is no run, or has no held-out samples yet.
+    """
+    home = contenders[0].home
+    if home is None:
+        raise UserError("--suite heldout needs a run: its held-out samples are the questions")
+    path = Paths(home).value("seed/held-out")
+    samples = read_records(path, Sample) if path.exists() else []
+    if not samples:
+        raise UserError(f"{home} has no held-out samples; go on with `looptool run {home}`")
+    by_scenario: dict[str, list[Sample]] = {}
+    for sample in samples:
+        by_scenario.setdefault(sample.scenario.value, []).append(sample)
+    kept = {name: group[:limit] for name, group in sorted(by_scenario.items())}
+    whole = {name: len(kept[name]) == len(group) for name, group in by_scenario.items()}
+    return [_evaluate(c, kept, whole, out, progress) for c in contenders]
+
+
+def _evaluate(
+    contender: Contender,
+    kept: dict[str, list[Sample]],
+    whole: dict[str, bool],
+    out: Path,
+    progress: Progress,
+) -> SuiteResult:
+    from looptool.models.engine import Engine, load_engine
+    from looptool.models.load import model_hash
+    from looptool.probe.gcp import probe
+
+    loaded: list[Engine] = []
+
+    def engine() -> Engine:
+        if not loaded:
+            loaded.append(load_engine(contender.policy, contender.checkpoint))
+        return loaded[0]
+
+    identity = content_hash(
+        [model_hash(contender.checkpoint), contender.policy.model_dump(mode="json")]
+    )
+    probes = probe(
+        contender.policy,
+        contender.checkpoint.name,
+        engine,
+        [sample for group in kept.values() for sample in group],
+        JournalWork(out / "work" / identity, progress),
+        "held-out",
+    )
+    by_id = {result.sample_id: result for result in probes}
+    categories = [
+        _category(name, [by_id[s.id] for s in group], whole[name]) for name, group in kept.items()
+    ]
+    return SuiteResult(
+        suite="held-out tools", contender=file_name(contender.name), categories=tuple(categories)
+    )
+
+
+def _category(name: str, probes: list[ProbeResult], whole: bool) -> CategoryResult:
+    reasons = Counter(p.match.reason.value for p in probes if not p.match.matched)
+    return CategoryResult(
+        name=name,
+        ids=tuple(p.sample_id for p in probes),
+        right=tuple(p.match.matched for p in probes),
+        began=tuple(p.parsed.begins_call for p in probes),
+        whole=whole,
+        reasons=dict(reasons.most_common()),
+    )

@@ -1,0 +1,160 @@
+"""Who answers: this process's engine, or a model behind an OpenAI-compatible server."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from looptool.errors import UserError
+from looptool.evaluate.answers import Answer, Question, arguments_text, from_output
+from looptool.records import Message, Mismatch, content_hash
+
+if TYPE_CHECKING:
+    import openai
+
+    from looptool.models.engine import Engine
+
+MAX_NEW_TOKENS = 512
+"""The longest right answer of BFCL-v3 has 440 tokens of SmolLM2."""
+
+
+def file_name(name: str) -> str:
+    """`name` as official files can be called: no underscore, no slash, no "FC"."""
+    plain = re.sub(r"[^A-Za-z0-9.]+", "-", name).strip("-.") or "model"
+    return re.sub("fc", "f-c", plain, flags=re.IGNORECASE)
+
+
+class EnginePlayer:
+    """Greedy decoding by the project's own engine, loaded when the first answer is asked for."""
+
+    def __init__(
+        self,
+        name: str,
+        identity: str,
+        load: Callable[[], Engine],
+        max_new_tokens: int = MAX_NEW_TOKENS,
+    ) -> None:
+        self.name = file_name(name)
+        self.identity = content_hash([identity, max_new_tokens])
+        self.max_new_tokens = max_new_tokens
+        self._load = load
+
+    @cached_property
+    def engine(self) -> Engine:
+        return self._load()
+
+    @cached_property
+    def longest_prompt(self) -> int:
+        """What the model's positions leave for the prompt."""
+        positions = getattr(self.engine.model.config, "max_position_embeddings", None) or 32768
+        return max(1, int(positions) - self.max_new_tokens)
+
+    def answer(self, questions: Sequence[Question]) -> Iterator[Answer]:
+        """See `Player.answer`; a prompt that does not fit is answered with nothing, and marked."""
+        from looptool.models.engine import Sampling
+
+        format = self.engine.format
+        prompts = [format.prompt_ids(q.tools, q.messages) for q in questions]
+        fits = [i for i, ids in enumerate(prompts) if len(ids) <= self.longest_prompt]
+        for i in set(range(len(prompts))).difference(fits):
+            yield Answer(id=questions[i].id, defect=Mismatch.PROMPT_TOO_LONG)
+        sampling = Sampling(max_new_tokens=self.max_new_tokens)
+        for (done,) in self.engine.generate([prompts[i] for i in fits], sampling):
+            output = format.decode(done.ids[:-1] if done.stopped else done.ids)
+            question = questions[fits[done.prompt]]
+            yield from_output(question.id, format.parse(output), output, len(done.ids))
+
+
+class ServerPlayer:
+    """A model behind an OpenAI-compatible endpoint, which brings its own format and parser."""
+
+    def __init__(
+        self,
+        base_url: str,
+        model: str,
+        max_new_tokens: int = MAX_NEW_TOKENS,
+        concurrency: int = 16,
+        key_env: str = "OPENAI_API_KEY",
+    ) -> None:
+        self.base_url = base_url
+        self.model = model
+        self.name = file_name(model)
+        self.identity = content_hash([base_url, model, max_new_tokens])
+        self.max_new_tokens = max_new_tokens
+        self.concurrency = concurrency
+        self.key_env = key_env
+
+    @cached_property
+    def _client(self) -> openai.OpenAI:
+        import openai
+
+        key = os.environ.get(self.key_env) or "none"
+        return openai.OpenAI(base_url=self.base_url, api_key=key, max_retries=4)
+
+    def answer(self, questions: Sequence[Question]) -> Iterator[Answer]:
+        """See `Player.answer`; UserError if the server cannot be talked to."""
+        import openai
+
+        pool = ThreadPoolExecutor(self.concurrency)
+        try:
+            futures = [pool.submit(self._ask, question) for question in questions]
+            for future in as_completed(futures):
+                yield future.result()
+        except openai.OpenAIError as error:
+            raise UserError(f"{self.base_url}, model {self.model}: {error}") from None
+        finally:
+            pool.shutdown(wait=True, cancel_futures=True)
+
+    def _ask(self, question: Question) -> Answer:
+        extra: dict[str, Any] = {}
+        if question.tools:
+            extra["tools"] = [
+                {"type": "function", "function": tool.as_function()} for tool in question.tools
+            ]
+        done = self._client.chat.completions.create(
+            model=self.model,
+            messages=list(to_openai(question.messages)),  # type: ignore[arg-type]
+            temperature=0,
+            max_tokens=self.max_new_tokens,
+            **extra,
+        )
+        if not done.choices:
+            raise UserError(f"{self.base_url}, model {self.model}: an answer without choices")
+        message = done.choices[0].message
+        calls = tuple(
+            (call.function.name, call.function.arguments)
+            for call in message.tool_calls or ()
+            if call.type == "function"
+        )
+        return Answer(
+            id=question.id,
+            calls=calls,
+            text=message.content or "",
+            began=bool(calls),
+            num_tokens=done.usage.completion_tokens if done.usage else 0,
+        )
+
+
+def to_openai(messages: Sequence[Message]) -> Iterator[dict[str, Any]]:
+    """Messages as the chat API takes them: calls numbered, each result with its call's number."""
+    made = answered = 0
+    for message in messages:
+        told: dict[str, Any] = {"role": message.role, "content": message.content}
+        if message.tool_calls:
+            told["tool_calls"] = [
+                {
+                    "id": f"call_{made + at}",
+                    "type": "function",
+                    "function": {"name": c.name, "arguments": arguments_text(c.arguments)},
+                }
+                for at, c in enumerate(message.tool_calls)
+            ]
+            answered, made = made, made + len(message.tool_calls)
+        if message.role == "tool":
+            told["tool_call_id"] = message.tool_call_id or f"call_{answered}"
+            answered += 1
+        yield told

@@ -1,0 +1,176 @@
+"""`looptool eval`: one or two contenders on one suite, and the table that compares them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+from looptool.errors import UserError
+from looptool.evaluate.answers import Player
+from looptool.evaluate.contender import Contender, find_contender
+from looptool.evaluate.environment import cache_folder, checker_python
+from looptool.evaluate.players import MAX_NEW_TOKENS, EnginePlayer, ServerPlayer
+from looptool.evaluate.results import Averages, SuiteResult
+from looptool.runs.lock import lock
+from looptool.runs.store import write_atomic
+from looptool.work import Progress
+
+SUITES = ("heldout", "bfcl", "acebench")
+
+
+@dataclass(frozen=True)
+class Request:
+    """What `looptool eval` was asked for."""
+
+    model: str
+    suite: str
+    against: str | None = None
+    categories: str | None = None
+    limit: int | None = None
+    out: Path | None = None
+    checkpoint: str | None = None
+    format: str | None = None
+    base_url: str | None = None
+    acebench: Path | None = None
+    user_url: str | None = None
+    user_model: str | None = None
+    cache: Path | None = None
+    max_new_tokens: int = MAX_NEW_TOKENS
+
+
+def run_eval(request: Request, progress: Progress) -> tuple[list[SuiteResult], Averages, Path]:
+    """Evaluate, write the files, and return the results with what averages they allow.
+
+    Raises UserError on whatever the request gets wrong, before anything is generated.
+    """
+    if request.suite not in SUITES:
+        raise UserError(f"--suite {request.suite}: there is {', '.join(SUITES)}")
+    if request.limit is not None and request.limit < 1:
+        raise UserError("--limit must be at least 1")
+    cache = cache_folder(request.cache)
+    out = _folder(request)
+    if request.suite == "heldout":
+        from looptool.evaluate.heldout import evaluate_held_out
+
+        if request.base_url:
+            raise UserError("--suite heldout needs a run, not a server: leave --base-url out")
+        names = [request.model] + ([request.against] if request.against else [])
+        found = [
+            find_contender(name, cache, request.checkpoint if at == 0 else None, request.format)
+            for at, name in enumerate(names)
+        ]
+        with _locked(out):
+            results = evaluate_held_out(found, request.limit, out, progress)
+            return _finish(results, (), request, out)
+    if request.suite == "bfcl":
+        from looptool.evaluate import bfcl
+
+        categories = pick(request.categories or bfcl.DEFAULT, bfcl.CATEGORIES, bfcl.GROUPS)
+        players = _players(request, cache)
+        with _locked(out):
+            python = checker_python(cache, progress)
+            results = [
+                bfcl.evaluate(player, categories, request.limit, python, out, progress)
+                for player in players
+            ]
+            return _finish(results, bfcl.AVERAGES, request, out)
+    from looptool.evaluate import acebench
+
+    clone = acebench.check_clone(request.acebench)
+    simulator = acebench.simulator(request.user_url, request.user_model)
+    categories = pick(request.categories or acebench.DEFAULT, acebench.CATEGORIES, acebench.GROUPS)
+    players = _players(request, cache)
+    with _locked(out):
+        python = checker_python(cache, progress)
+        results = [
+            acebench.evaluate(
+                player, categories, request.limit, clone, simulator, python, out, progress
+            )
+            for player in players
+        ]
+        return _finish(results, acebench.AVERAGES, request, out)
+
+
+def pick(
+    asked: str, categories: Sequence[str], groups: Mapping[str, Sequence[str]]
+) -> tuple[str, ...]:
+    """The categories that a comma-separated list of categories and groups names, in suite order.
+
+    Raises UserError naming the one that there is not.
+    """
+    chosen: set[str] = set()
+    for name in filter(None, (part.strip() for part in asked.split(","))):
+        if name not in groups and name not in categories:
+            known = ", ".join([*groups, *categories])
+            raise UserError(f"--categories {name}: there is {known}")
+        chosen.update(groups.get(name, (name,)))
+    if not chosen:
+        raise UserError("--categories names none")
+    return tuple(name for name in categories if name in chosen)
+
+
+def _players(request: Request, cache: Path) -> list[Player]:
+    names = [request.model] + ([request.against] if request.against else [])
+    players: list[Player] = []
+    for at, name in enumerate(names):
+        if request.base_url:
+            players.append(ServerPlayer(request.base_url, name, request.max_new_tokens))
+        else:
+            checkpoint = request.checkpoint if at == 0 else None
+            contender = find_contender(name, cache, checkpoint, request.format)
+            players.append(engine_player(contender, request.max_new_tokens))
+    if len({player.name for player in players}) < len(players):
+        players[1].name += "-2"
+    return players
+
+
+def engine_player(contender: Contender, max_new_tokens: int) -> EnginePlayer:
+    """The contender's own engine; it is loaded at the first question."""
+    from looptool.models.engine import load_engine
+    from looptool.models.load import model_hash
+
+    identity = f"{model_hash(contender.checkpoint)} {contender.policy.format}"
+    return EnginePlayer(
+        contender.name,
+        identity,
+        lambda: load_engine(contender.policy, contender.checkpoint),
+        max_new_tokens,
+    )
+
+
+def _folder(request: Request) -> Path:
+    """Where the files go: a run keeps its own; a subset's files are apart from official ones."""
+    out = request.out
+    if out is None:
+        run = Path(request.model)
+        inside = (run / "provenance.json").exists() and not request.base_url
+        out = (run / "eval" if inside else Path("eval")) / request.suite
+    return out / f"first-{request.limit}" if request.limit else out
+
+
+def _locked(out: Path) -> IO[str]:
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        return lock(out / ".lock")
+    except OSError as error:
+        raise UserError(f"{out}: {error.strerror}; choose another with --out") from None
+
+
+def _finish(
+    results: list[SuiteResult], averages: Averages, request: Request, out: Path
+) -> tuple[list[SuiteResult], Averages, Path]:
+    from looptool.evaluate.table import suite_markdown
+
+    notes = ["Accuracies in percent with 95 % bootstrap intervals; differences are paired."]
+    if request.limit:
+        notes.append(
+            f"A subset: the first {request.limit} questions of each category. No official figure."
+        )
+    page = out / f"{request.suite}.md"
+    write_atomic(page, suite_markdown(results, averages, notes).encode())
+    for result in results:
+        path = out / f"{result.contender}-outcomes.json"
+        write_atomic(path, (result.model_dump_json(indent=1) + "\n").encode())
+    return results, averages, page
