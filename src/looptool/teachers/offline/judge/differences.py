@@ -315,6 +315,9 @@ def _other_tool(
     lead = more or margin
     side = LABEL if lead > 0 else PREDICTION
     strength = SURE if margin * more >= 0 and abs(more + margin / 2) >= 1 else LIKELY
+    if margin * more < 0 and not calls[side].valid.matched:  # it had no chance to say more
+        why = f"the words of the request fit {calls[side].call.name} better"
+        yield Finding(1 - side, LIKELY, why, "")
     yield Finding(
         side,
         strength,

@@ -84,18 +84,15 @@ class Evidence:
 
     `open` is what the user asked last, with the request that a question back interrupted; `fresh`
     is `open` with what tools have answered to it; `said` is all that users, systems and tools
-    said; `earlier` what was said before the open request; `done` are the calls that were answered
-    without error since the user last spoke, `before` all calls.
+    said, errors apart; `done` are the calls that were answered without error since the user last
+    spoke, `before` all calls.
     """
 
     open: Reading
     said: Reading
-    earlier: Reading
     fresh: Reading
     done: tuple[ToolCall, ...]
     before: tuple[ToolCall, ...]
-    failed: bool
-    after_result: bool
 
 
 def gather(context: Sequence[Message]) -> Evidence:
@@ -103,19 +100,16 @@ def gather(context: Sequence[Message]) -> Evidence:
     last = max((n for n, m in enumerate(context) if m.role == "user"), default=-1)
     begin = _begin(context, last)
     asked = [m.content for m in context[begin : last + 1] if m.role == "user"]
-    given = [m.content for m in context if m.role in ("user", "system", "tool")]
-    before = [m.content for m in context[:begin] if m.role in ("user", "system")]
-    answers = [m.content for m in context[last + 1 :] if m.role == "tool"]
+    told = [m for m in context if m.role == "tool" and not _is_error(m.content)]
+    given = [m.content for m in context if m.role in ("user", "system") or m in told]
+    answers = [m.content for m in context[last + 1 :] if m in told]
     calls = list(_answered(context[last + 1 :]))
     return Evidence(
         open=read("\n".join(asked)),
         said=read("\n".join(given)),
-        earlier=read("\n".join(before)),
         fresh=read("\n".join((*asked, *answers))),
         done=tuple(call for call, good in calls if good),
         before=tuple(call for m in context for call in m.tool_calls),
-        failed=any(not good for _, good in calls[-1:]),
-        after_result=bool(context) and context[-1].role == "tool",
     )
 
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from looptool.jsonvalue import shorten
 from looptool.teachers.offline.judge.evidence import Evidence
+from looptool.teachers.offline.judge.grounding import Support
 from looptool.teachers.offline.judge.moments import MONTHS, WEEKDAYS
 from looptool.teachers.offline.judge.moves import Leaf, Read
 from looptool.teachers.offline.judge.words import STOP, normal
@@ -16,8 +17,17 @@ _AFTER = re.compile(r"\s([A-Z][\w'’-]*)")
 _NO_NAMES = frozenset((*MONTHS, *WEEKDAYS, *(month[:3] for month in MONTHS))) | STOP
 
 
-def flaws(call: Read, evidence: Evidence) -> Iterator[str]:
-    """Each reason to think that one of the call's values was put in the wrong place or cut off."""
+def flaws(call: Read, others: Sequence[Read], evidence: Evidence) -> Iterator[str]:
+    """Each reason to think that one of the call's values was put in the wrong place or cut off.
+
+    `others` are the other calls of the same move.
+    """
+    elsewhere = {
+        normal(leaf.value): (other.call.name, leaf.path)
+        for other in others
+        for leaf in other.leaves.values()
+        if isinstance(leaf.value, str)
+    }
     texts = [leaf for leaf in call.leaves.values() if isinstance(leaf.value, str)]
     for at, leaf in enumerate(texts):
         if call.demands.at(leaf.path).closed:
@@ -27,8 +37,22 @@ def flaws(call: Read, evidence: Evidence) -> Iterator[str]:
             uses = len(same) + 1
             if f" {evidence.said.normal} ".count(f" {normal(leaf.value)} ") < uses:
                 yield f"{shorten(leaf.value)} is given as {same[0].name} and again as {leaf.name}"
+        name, path = elsewhere.get(normal(leaf.value), ("", ()))
+        if name == call.call.name and path != leaf.path and len(normal(leaf.value)) > 2:
+            yield f"{shorten(leaf.value)} is given as {leaf.name}, and elsewhere as {path[-1]}"
         if _is_cut_off(leaf, texts, evidence.said.text):
             yield f"{leaf.name} is {shorten(leaf.value)}, which is cut off from a longer name"
+
+
+def loose_texts(call: Read) -> list[Leaf]:
+    """Free texts that are not what was said, though they may mean it."""
+    return [
+        leaf
+        for leaf in call.leaves.values()
+        if isinstance(leaf.value, str)
+        and leaf.grounds.support is Support.UNSAID
+        and not call.demands.at(leaf.path).closed
+    ]
 
 
 def _is_cut_off(leaf: Leaf, texts: list[Leaf], text: str) -> bool:

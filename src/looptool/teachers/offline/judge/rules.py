@@ -19,7 +19,7 @@ from looptool.teachers.offline.judge.differences import (
 )
 from looptool.teachers.offline.judge.evidence import Evidence, gather
 from looptool.teachers.offline.judge.fit import objects_met
-from looptool.teachers.offline.judge.flaws import flaws
+from looptool.teachers.offline.judge.flaws import flaws, loose_texts
 from looptool.teachers.offline.judge.grounding import Support
 from looptool.teachers.offline.judge.moves import Read, read_move
 
@@ -81,8 +81,12 @@ def _findings(case: Case) -> Iterator[Finding]:
         others = [call.call for call in sides[1 - side]]
         for call in calls:
             if call.call not in others:
-                for why in flaws(call, evidence):
-                    yield Finding(side, SURE, why, "Give each value where it belongs, and whole.")
+                mend = "Give each value where it belongs, whole and as it was said."
+                rest = [other for other in calls if other is not call]
+                for why in flaws(call, rest, evidence):
+                    yield Finding(side, SURE, why, mend)
+                for leaf in loose_texts(call):
+                    yield Finding(side, LIKELY, f"{leaf.name} is not as it was said", mend)
     if sides[0] and sides[1]:
         yield from call_differences(sides, case.tools, evidence)
     elif sides[0]:

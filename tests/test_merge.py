@@ -1,0 +1,155 @@
+"""Merge: D(j+1) = ES ∪ EE ∪ HPPL ∪ Seed-new."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from math import inf, nan
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from looptool.config import MergeConfig
+from looptool.merge import first_share, pick_merge, seed_share
+from looptool.records import (
+    Expansion,
+    Judgement,
+    Label,
+    Match,
+    Message,
+    Origin,
+    ParsedOutput,
+    ProbeResult,
+    Sample,
+    Scenario,
+    ToolCall,
+    Verdict,
+)
+
+RIGHT = Label(calls=(ToolCall(name="right"),))
+
+
+def made(name: str) -> Sample:
+    context = (Message(role="user", content=name),)
+    return Sample.create((), context, Label(calls=(ToolCall(name="old"),)), Scenario.SINGLE)
+
+
+def probed(sample: Sample, mastered: bool, perplexity: float = 2.0) -> ProbeResult:
+    return ProbeResult(
+        sample_id=sample.id,
+        checkpoint="round-1",
+        output="",
+        parsed=ParsedOutput(calls=RIGHT.calls, begins_call=True),
+        match=Match(matched=mastered),
+        perplexity=perplexity,
+        num_tokens=1,
+    )
+
+
+def judged(sample: Sample, verdict: Verdict) -> Judgement:
+    return Judgement(sample_id=sample.id, verdict=verdict, error_analysis="why", judge="j")
+
+
+def merged(
+    samples: Mapping[str, Verdict | float],
+    config: MergeConfig | None = None,
+    **parts: list[Sample],
+) -> list[Sample]:
+    """Merge after round 1: a sample is given with its verdict, or mastered with its perplexity."""
+    probes = [
+        probed(made(name), isinstance(how, float), how if isinstance(how, float) else 2.0)
+        for name, how in samples.items()
+    ]
+    judgements = [judged(made(n), how) for n, how in samples.items() if isinstance(how, Verdict)]
+    expansions = [Expansion(parent="p", samples=tuple(parts.get("expanded", [])))]
+    merge = pick_merge(config or MergeConfig(high_perplexity_share=0.5))
+    dataset, fresh = [made(name) for name in samples], parts.get("fresh", [])
+    return merge(dataset, probes, judgements, expansions, fresh, 1)
+
+
+@pytest.mark.parametrize("verdict", [Verdict.PRED_WRONG, Verdict.UNDECIDED])
+def test_a_failed_sample_whose_label_stands_is_an_error_seed(verdict: Verdict) -> None:
+    (kept,) = merged({"a": verdict})
+    assert (kept.label, kept.edits, kept.origin) == (made("a").label, (), Origin.ERROR_SEED)
+
+
+def test_a_wrong_label_is_corrected_with_an_edit() -> None:
+    (kept,) = merged({"a": Verdict.LABEL_WRONG})
+    assert kept.label == RIGHT
+    assert [(e.old, e.new, e.round, e.judge) for e in kept.edits] == [
+        (made("a").label, RIGHT, 1, "j")
+    ]
+
+
+def test_where_both_are_wrong_the_sample_leaves() -> None:
+    assert merged({"a": Verdict.BOTH_WRONG}) == []
+
+
+def test_where_both_are_right_the_sample_counts_as_mastered() -> None:
+    (kept,) = merged({"a": Verdict.BOTH_CORRECT, "b": 1.5})
+    assert (kept.id, kept.origin) == (made("a").id, Origin.HIGH_PERPLEXITY)
+
+
+def test_the_most_perplexing_mastered_samples_stay() -> None:
+    perplexities = {"a": 1.1, "b": 9.0, "c": 4.0, "d": inf, "e": nan, "f": 1.0}
+    kept = merged(perplexities)
+    assert [s.context[0].content for s in kept] == ["d", "b", "c"]
+
+
+def test_ties_of_perplexity_do_not_depend_on_the_order() -> None:
+    names = "abcdefgh"
+    one = merged({name: 2.0 for name in names})
+    other = merged({name: 2.0 for name in reversed(names)})
+    assert [s.id for s in one] == [s.id for s in other] and len(one) == 4
+
+
+def test_a_share_of_zero_switches_high_perplexity_off() -> None:
+    config = MergeConfig(high_perplexity_share=0)
+    assert merged({"a": 2.0, "b": 3.0}, config) == []
+
+
+def test_all_four_parts_enter_with_their_origin_and_the_next_round() -> None:
+    samples: dict[str, Verdict | float] = {"a": Verdict.PRED_WRONG, "b": 3.0, "c": 2.0}
+    kept = merged(samples, expanded=[made("d")], fresh=[made("e")])
+    assert [sample.origin for sample in kept] == [
+        Origin.ERROR_SEED, Origin.EXPANDED, Origin.HIGH_PERPLEXITY, Origin.SEED_NEW,
+    ]  # fmt: skip
+    assert {sample.round for sample in kept} == {2}
+
+
+def test_one_sample_enters_once() -> None:
+    kept = merged({"a": Verdict.PRED_WRONG}, expanded=[made("a")], fresh=[made("a")])
+    assert [sample.origin for sample in kept] == [Origin.ERROR_SEED]
+
+
+def test_a_sample_that_was_not_probed_leaves() -> None:
+    merge = pick_merge(MergeConfig())
+    assert merge([made("too long")], [], [], [], [], 1) == []
+
+
+def test_the_static_baseline_keeps_the_first_dataset() -> None:
+    samples: dict[str, Verdict | float] = {"a": Verdict.BOTH_WRONG, "b": 2.0}
+    kept = merged(samples, MergeConfig(static=True), fresh=[made("c")])
+    assert kept == [made("a"), made("b")]
+
+
+@given(
+    size=st.integers(0, 60),
+    share=st.floats(0, 1, allow_nan=False),
+    rounds=st.integers(1, 6),
+)
+def test_the_deals_are_equal_and_the_seed_is_used_at_most_once(
+    size: int, share: float, rounds: int
+) -> None:
+    train = [made(str(number)) for number in range(size)]
+    config = MergeConfig(seed_new_share=share)
+    first = first_share(train, config)
+    deals = [seed_share(train, config, round, rounds) for round in range(1, rounds + 1)]
+    used = Counter(sample.id for part in (first, *deals) for sample in part)
+    assert set(used.values()) <= {1}
+    assert deals[-1] == []
+    if rounds > 1:
+        assert len(used) == size
+        sizes = [len(deal) for deal in deals[:-1]]
+        assert max(sizes) - min(sizes) <= 1

@@ -1,0 +1,135 @@
+"""Calibration: known errors, both roles, and what becomes of a judge that fails."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from looptool.config import VerifyConfig
+from looptool.records import ErrorType, Sample, Verdict
+from looptool.runs.store import read_records, write_records
+from looptool.teachers.base import Case
+from looptool.verify.calibrate import (
+    EQUAL,
+    Calibration,
+    calibrate,
+    calibration_table,
+    wilson,
+)
+from looptool.verify.trust import Distrusted
+from looptool.work import InMemory
+
+from .cases import ScriptedJudge, call, request
+
+CITIES = ("Oslo", "Rome", "Lima", "Cairo", "Quito", "Seoul", "Tokyo", "Delhi", "Paris", "Accra")
+FLOORS = VerifyConfig()
+
+
+@pytest.fixture
+def trusted() -> list[Sample]:
+    return [request(city, call(city=city, days=3)) for city in CITIES]
+
+
+def test_a_perfect_judge_is_found_perfect_on_every_type_it_was_tried_on(
+    trusted: list[Sample],
+) -> None:
+    judge = ScriptedJudge(truth={sample.id: sample.label for sample in trusted})
+    result = calibrate(judge, trusted, 30, 1, InMemory(), "c")
+    planted = {kind for kind in result.sensitivity if kind != EQUAL}
+    assert {ErrorType.WRONG_VALUE, ErrorType.MISSING_ARGUMENT, ErrorType.WRONG_TYPE} <= planted
+    assert result.found.share == 1
+    assert result.order_flips.hits == 0
+    assert all(result.specificity[kind].share == 1 for kind in planted)
+
+
+def test_each_pair_is_shown_in_both_roles(trusted: list[Sample]) -> None:
+    judge = ScriptedJudge(Verdict.UNDECIDED)
+    calibrate(judge, trusted, 12, 1, InMemory(), "c")
+    moves = [(case.sample_id, case.prediction, case.label) for case in judge.seen]
+    assert len(moves) == 24
+    assert all((id, label, prediction) in moves for id, prediction, label in moves)
+
+
+def test_a_judge_that_always_blames_the_label_is_not_specific(trusted: list[Sample]) -> None:
+    result = calibrate(ScriptedJudge(Verdict.LABEL_WRONG), trusted, 20, 1, InMemory(), "c")
+    assert result.found.share == 1 and result.spared.share == 0
+    assert result.order_flips.share == 1
+    assert "specificity" in (result.failing(FLOORS) or "")
+
+
+def test_a_judge_that_finds_nothing_is_not_sensitive(trusted: list[Sample]) -> None:
+    result = calibrate(ScriptedJudge(Verdict.UNDECIDED), trusted, 20, 1, InMemory(), "c")
+    assert result.failing(FLOORS) == "sensitivity 0.00 is below 0.50"
+
+
+def test_a_judge_that_follows_the_order_fails_by_its_flips() -> None:
+    good = {"wrong_value": wilson(9, 10)}
+    flips = Calibration(
+        judge="j", sensitivity=good, specificity=good, order_flips=wilson(4, 10), verdicts={}
+    )
+    assert flips.failing(FLOORS) == "order flips 0.40 are above 0.30"
+
+
+def test_one_error_type_fails_a_judge_only_when_its_whole_interval_is_below() -> None:
+    def with_missing(hits: int, total: int) -> Calibration:
+        sensitivity = {"wrong_value": wilson(50, 50), "missing_argument": wilson(hits, total)}
+        return Calibration(
+            judge="j", sensitivity=sensitivity, specificity={"wrong_value": wilson(50, 50)},
+            order_flips=wilson(0, 50), verdicts={},
+        )  # fmt: skip
+
+    assert with_missing(2, 6).failing(FLOORS) is None
+    assert (
+        with_missing(2, 30).failing(FLOORS) == "sensitivity of missing_argument 0.07 is below 0.50"
+    )
+
+
+def test_without_trusted_samples_no_judge_is_trusted() -> None:
+    result = calibrate(ScriptedJudge(Verdict.LABEL_WRONG), [], 20, 1, InMemory(), "c")
+    assert result.failing(FLOORS) is not None
+
+
+def test_the_same_seed_makes_the_same_pairs(trusted: list[Sample]) -> None:
+    judges = [ScriptedJudge(Verdict.UNDECIDED) for _ in range(3)]
+    for judge, seed in zip(judges, (7, 7, 8), strict=True):
+        calibrate(judge, trusted, 12, seed, InMemory(), "c")
+    assert judges[0].seen == judges[1].seen != judges[2].seen
+
+
+def test_the_intervals_are_wilsons() -> None:
+    rate = wilson(8, 10)
+    assert (rate.low, rate.high) == pytest.approx((0.4902, 0.9433), abs=1e-3)
+    assert (wilson(0, 0).low, wilson(0, 0).high) == (0, 1)
+
+
+def test_a_calibration_survives_the_disk_and_shows_as_a_table(
+    trusted: list[Sample], tmp_path: Path
+) -> None:
+    result = calibrate(ScriptedJudge(Verdict.UNDECIDED), trusted, 12, 1, InMemory(), "c")
+    write_records(tmp_path / "c.jsonl", [result])
+    assert read_records(tmp_path / "c.jsonl", Calibration) == [result]
+    assert calibration_table(result).row_count == len(result.specificity) + 2
+
+
+def test_the_cost_of_a_judge_that_has_one_is_told(trusted: list[Sample]) -> None:
+    class Paid(ScriptedJudge):
+        def cost(self) -> float:
+            return 0.5 * len(self.seen)
+
+    result = calibrate(Paid(Verdict.UNDECIDED), trusted, 4, 1, InMemory(), "c")
+    assert result.cost == 4 and "cost 4" in result.summary()
+
+
+def test_a_distrusted_judge_decides_nothing_and_keeps_what_it_would_have_said() -> None:
+    oslo = request("Oslo")
+    judge = Distrusted(ScriptedJudge(Verdict.LABEL_WRONG), "order flips 0.40 are above 0.30")
+    case = Case(
+        sample_id=oslo.id, tools=oslo.tools, context=oslo.context, prediction=call(city="x"),
+        label=oslo.label,
+    )  # fmt: skip
+    said = asyncio.run(judge.judge(case))
+    assert said.verdict is Verdict.UNDECIDED
+    assert [vote.verdict for vote in said.votes] == [Verdict.LABEL_WRONG]
+    assert "order flips 0.40" in said.error_analysis
