@@ -49,13 +49,16 @@ def load_tokenizer(checkpoint: Checkpoint) -> PreTrainedTokenizerBase:
 
 
 def load_model(checkpoint: Checkpoint, dtype: str, *, train: bool = False) -> PreTrainedModel:
-    """A causal language model in `dtype` ("bfloat16" or "float32"); adapters are merged in.
+    """A causal language model in `dtype` ("auto", "bfloat16" or "float32"); adapters are merged in.
 
     With `train` its parameters want gradients and dropout is off all the same, as in TRL.
     """
     import torch
     from transformers import AutoModelForCausalLM
 
+    from looptool.models.precision import choose_precision
+
+    dtype = choose_precision(dtype).dtype
     kwargs: dict[str, Any] = {"attn_implementation": "sdpa", "use_safetensors": True}
     if checkpoint.adapter:
         from peft import PeftModel
@@ -106,10 +109,10 @@ def _embedded(cache: Path) -> Path:
         str(gguf.parent), gguf_file=gguf.name, dtype=torch.float32
     )
     tokenizer = AutoTokenizer.from_pretrained(str(gguf.parent), gguf_file=gguf.name)
-    model.hf_quantizer = None  # it is dequantised: an ordinary model from here on
+    del model.hf_quantizer  # it is dequantised: an ordinary model from here on
     if hasattr(model.config, "quantization_config"):
         del model.config.quantization_config
-    model.to(torch.bfloat16)  # rounds far below the step of the 4-bit quantisation
+    model.bfloat16()  # rounds far below the step of the 4-bit quantisation
     partial = cache / f"{EMBEDDED}.{os.getpid()}.partial"
     partial.mkdir(parents=True, exist_ok=True)
     model.save_pretrained(partial)

@@ -86,7 +86,7 @@ def _fit(
 ) -> None:
     """Optimiser steps `first` to the last, through TRL's own loop."""
     from datasets import Dataset
-    from trl import GRPOConfig
+    from trl.trainer.grpo_config import GRPOConfig
 
     config = task.config
     rows = task.groups_per_step * (config.steps + config.mini_batches)
@@ -349,7 +349,7 @@ class ToolTrainer(SharedPrefixGRPOTrainer):
         metrics["completions/clipped_ratio"].append(stats.truncated / stats.completions)
 
 
-class _Durable(TrainerCallback):  # type: ignore[misc]
+class _Durable(TrainerCallback):
     """Begins at the step that is owed, shows progress, keeps checkpoints."""
 
     def __init__(

@@ -37,11 +37,11 @@ def head_logps(
     lm: PreTrainedModel, hidden_NE: torch.Tensor, target_N: torch.Tensor, temperature: float = 1.0
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Log-probs and entropies of `target_N` under the model's output projection."""
-    head = lm.get_output_embeddings()
+    head: Any = lm.get_output_embeddings()  # type: ignore[no-untyped-call]
     config = lm.config.get_text_config()
     scale = _logit_scale(config)
     softcap = getattr(config, "final_logit_softcapping", None)
-    logps, entropies = _Head.apply(
+    logps, entropies = _Head.apply(  # type: ignore[no-untyped-call]
         hidden_NE, head.weight, getattr(head, "bias", None), target_N, scale, softcap, temperature
     )
     return logps, entropies
@@ -80,8 +80,8 @@ class _Head(torch.autograd.Function):
         logps = hidden_NE.new_empty(len(target_N), dtype=torch.float32)
         lse = torch.empty_like(logps)
         entropies = torch.empty_like(logps)
-        for rows in torch.arange(len(target_N), device=hidden_NE.device).split(_CHUNK):
-            at = slice(int(rows[0]), int(rows[-1]) + 1)
+        for first in range(0, len(target_N), _CHUNK):
+            at = slice(first, first + _CHUNK)
             logits, _ = _logits(hidden_NE[at], weight_VE, bias_V, scale, softcap, temperature)
             lse[at] = logits.logsumexp(-1)
             logps[at] = logits.gather(1, target_N[at, None])[:, 0] - lse[at]
@@ -103,8 +103,8 @@ class _Head(torch.autograd.Function):
         grad_bias = (
             torch.zeros_like(bias_V) if bias_V is not None and ctx.needs_input_grad[2] else None
         )
-        for rows in torch.arange(len(target_N), device=hidden_NE.device).split(_CHUNK):
-            at = slice(int(rows[0]), int(rows[-1]) + 1)
+        for first in range(0, len(target_N), _CHUNK):
+            at = slice(first, first + _CHUNK)
             logits, slope = _logits(hidden_NE[at], weight_VE, bias_V, scale, softcap, temperature)
             grad = logits.sub_(lse[at, None]).exp_().mul_(-grad_N[at, None])
             grad.scatter_add_(1, target_N[at, None], grad_N[at, None])

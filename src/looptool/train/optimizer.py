@@ -41,7 +41,7 @@ class MasterAdamW(torch.optim.AdamW):
         super().__init__(self.masters, lr=lr, betas=betas, weight_decay=weight_decay, fused=True)
         for copy, master in zip(self.copies, self.masters, strict=True):
             if copy is not master:
-                copy.register_post_accumulate_grad_hook(_collect_into(master))
+                copy.register_post_accumulate_grad_hook(_collect_into(master))  # type: ignore[no-untyped-call]
 
     def step(self, closure: Callable[[], float] | None = None) -> None:  # type: ignore[override]
         """Clip, update the masters, refresh the model, drop the gradients.

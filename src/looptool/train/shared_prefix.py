@@ -63,7 +63,7 @@ def attend(
         raise NotImplementedError("attention sinks, biases and dropout have no shared-prefix form")
     scale = query.shape[-1] ** -0.5 if scaling is None else scaling
     sizes = packed.sizes
-    queries, keys, values = (x.split(sizes, dim=2) for x in (query, key, value))
+    queries, keys, values = (torch.split(x, sizes, dim=2) for x in (query, key, value))
     parts: list[torch.Tensor] = []
     for index, span in enumerate(packed.spans):
         prefix, rest = 2 * index, 2 * index + 1
@@ -138,7 +138,8 @@ def _scores(
 def _pad(rest_1HSD: torch.Tensor, span: Span) -> torch.Tensor:
     """The branches' tokens as a block (G, H, C, D); what fills the gaps is never read."""
     block = rest_1HSD[0].index_select(1, span.padded_GC.reshape(-1))
-    return block.unflatten(1, span.padded_GC.shape).transpose(0, 1)
+    heads, _, width = block.shape
+    return block.reshape(heads, *span.padded_GC.shape, width).transpose(0, 1)
 
 
 def _with_prefix(prefix_1KPD: torch.Tensor, rest_1KSD: torch.Tensor, span: Span) -> torch.Tensor:

@@ -36,7 +36,7 @@ def trainable(
 
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        return get_peft_model(  # type: ignore[no-any-return]
+        return get_peft_model(
             model,
             PeftLora(r=lora.rank, lora_alpha=lora.alpha, target_modules="all-linear"),
             autocast_adapter_dtype=False,

@@ -1,7 +1,7 @@
 """TRL's GRPOTrainer, with every distinct prompt forwarded once.
 
 Drop-in: the arguments, loss types, metrics and generation backends are TRL's. Three things differ:
-rows with the same prompt are packed behind one copy of it; shuffling and splitting keep groups
+rows with the same prompt are packed behind one copy of it; splitting into steps keeps groups
 whole; groups without a reward signal (all advantages zero) are left out of the update, with the
 loss still divided by all tokens, so that the gradient is TRL's to rounding.
 """
@@ -9,14 +9,13 @@ loss still divided by all tokens, so that the gradient is TRL's to rounding.
 from __future__ import annotations
 
 import logging
-import random
 import time
 from collections.abc import Iterator
 from itertools import groupby
 from typing import Any
 
 import torch
-from trl import GRPOTrainer
+from trl.trainer.grpo_trainer import GRPOTrainer
 
 from looptool.train.logprobs import causal_lm, packed_logps
 from looptool.train.packing import Group, pack
@@ -31,8 +30,12 @@ ROW_TOKENS = 4096
 """Tokens forwarded and back-propagated at once; a larger group stands alone."""
 
 
-class SharedPrefixGRPOTrainer(GRPOTrainer):  # type: ignore[misc]
+class SharedPrefixGRPOTrainer(GRPOTrainer):
     """GRPOTrainer whose update costs P + G·C tokens a group instead of G·(P + C)."""
+
+    args: Any  # a GRPOConfig; the parents' annotations are wider
+    model: Any
+    _buffered_inputs: Any
 
     def __init__(self, *args: Any, shared_prefix: bool = True, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -82,9 +85,8 @@ class SharedPrefixGRPOTrainer(GRPOTrainer):  # type: ignore[misc]
         return total
 
     def _deal(self, batch: Batch) -> list[Batch]:
-        """Deal the groups that carry a signal over the steps of one generation, evenly."""
+        """Deal the groups that carry a signal over the steps of one generation, longest first."""
         groups = [rows for rows in _groups(batch) if bool(batch["advantages"][rows].any())]
-        random.Random(f"{self.args.seed}/{self._step}").shuffle(groups)
         slices: list[list[int]] = [[] for _ in range(self.args.steps_per_generation)]
         lengths = batch["completion_mask"].sum(1)
         for rows in sorted(groups, key=lambda rows: -int(lengths[rows].sum())):

@@ -1,0 +1,90 @@
+import json
+from pathlib import Path
+
+import pytest
+
+from looptool.config import PolicyConfig
+from looptool.errors import UserError
+from looptool.models.load import base_checkpoint, load_model, load_tokenizer, model_hash
+from looptool.records import Checkpoint
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    from transformers import LlamaConfig, LlamaForCausalLM
+
+    config = LlamaConfig(
+        vocab_size=11,
+        hidden_size=8,
+        intermediate_size=8,
+        num_hidden_layers=1,
+        num_attention_heads=2,
+        num_key_value_heads=2,
+    )
+    LlamaForCausalLM(config).save_pretrained(tmp_path / "model")
+    return tmp_path / "model"
+
+
+def test_a_local_folder_is_the_base_and_loads_in_the_asked_type(folder: Path) -> None:
+    base = base_checkpoint(PolicyConfig(model=str(folder)), folder)
+    assert base == Checkpoint(name="base", path=str(folder), base=str(folder))
+    model = load_model(base, "bfloat16", train=True)
+    assert str(model.dtype) == "torch.bfloat16"
+    assert all(parameter.requires_grad for parameter in model.parameters())
+
+
+def test_the_hash_follows_the_weights(folder: Path) -> None:
+    base = base_checkpoint(PolicyConfig(model=str(folder)), folder)
+    before = model_hash(base)
+    assert before == model_hash(base)
+    file = folder / "model.safetensors"
+    file.write_bytes(file.read_bytes()[:-4] + b"\x01\x02\x03\x04")
+    assert model_hash(base) != before
+
+
+def test_an_adapter_is_merged(folder: Path, tmp_path: Path) -> None:
+    import torch
+    from peft import LoraConfig, get_peft_model
+
+    base = base_checkpoint(PolicyConfig(model=str(folder)), folder)
+    adapted = get_peft_model(
+        load_model(base, "float32"), LoraConfig(r=2, target_modules="all-linear")
+    )
+    for name, parameter in adapted.named_parameters():
+        if "lora" in name:
+            torch.nn.init.normal_(parameter)
+    ids = torch.tensor([[1, 2, 3]])
+    want = adapted(ids).logits
+    adapted.save_pretrained(str(tmp_path / "adapter"))
+    checkpoint = Checkpoint(
+        name="x", path=str(tmp_path / "adapter"), base=str(folder), adapter=True
+    )
+    torch.testing.assert_close(load_model(checkpoint, "float32")(ids).logits, want)
+    assert model_hash(checkpoint) != model_hash(base)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "told"),
+    [
+        ("missing", None, "no config.json"),
+        ("pickled", "pytorch_model.bin", "no \\*.safetensors"),
+    ],
+)
+def test_what_a_user_gets_wrong_is_said(
+    tmp_path: Path, name: str, content: str | None, told: str
+) -> None:
+    if content:
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "config.json").write_text(json.dumps({"model_type": "llama"}))
+        (tmp_path / name / content).write_bytes(b"")
+    with pytest.raises(UserError, match=told) as error:
+        base_checkpoint(PolicyConfig(model=str(tmp_path / name)), tmp_path)
+    assert "\n" not in str(error.value)
+
+
+def test_an_unreachable_id_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    nowhere = Checkpoint(name="base", path="no-one/no-such-model", base="no-one/no-such-model")
+    with pytest.raises(UserError, match="no-one/no-such-model: cannot be loaded") as error:
+        load_tokenizer(nowhere)
+    assert "\n" not in str(error.value)

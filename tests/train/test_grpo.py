@@ -1,0 +1,176 @@
+"""Training turns, resumes bit for bit, learns, and counts what teaches nothing."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import pytest
+from safetensors.torch import load_file
+
+from looptool.config import LoraConfig, PolicyConfig, TrainConfig, WarmStartConfig
+from looptool.errors import UserError
+from looptool.records import Checkpoint, Sample
+from looptool.train import grpo
+from looptool.train.stats import TrainStats
+from looptool.train.warm_start import warm_start
+from looptool.work import Silent
+
+CONFIG = TrainConfig(
+    steps=6,
+    prompts_per_step=3,
+    group_size=4,
+    max_completion_tokens=6,
+    learning_rate=3e-3,
+    checkpoint_every=2,
+)
+Rule = Callable[[list[int]], float]
+
+
+def score(monkeypatch: pytest.MonkeyPatch, rule: Rule) -> None:
+    """The judge of completions is the seam that is faked: a random model calls no tools."""
+
+    def reward(
+        chat: object, sample: Sample, completions: Sequence[list[int]]
+    ) -> tuple[list[float], list[object]]:
+        return [rule(completion) for completion in completions], []
+
+    monkeypatch.setattr(grpo, "reward", reward)
+
+
+def even(completion: list[int]) -> float:
+    return float(completion[0] % 2 == 0)
+
+
+class Killed(Silent):
+    """Dies after some steps, as a killed process does: nothing is cleaned up."""
+
+    def __init__(self, after: int) -> None:
+        self.left = after
+
+    def advance(self, num: int = 1, note: str = "") -> None:
+        self.left -= 1
+        if not self.left:
+            raise KeyboardInterrupt
+
+
+def same_weights(a: Checkpoint, b: Checkpoint) -> bool:
+    left, right = (load_file(Path(c.path) / "model.safetensors") for c in (a, b))
+    return left.keys() == right.keys() and all(left[k].equal(right[k]) for k in left)
+
+
+Trainer = Callable[..., tuple[Checkpoint, TrainStats]]
+
+
+@pytest.fixture
+def run(policy: PolicyConfig, start: Checkpoint, samples: list[Sample], tmp_path: Path) -> Trainer:
+    def trained(
+        config: TrainConfig, name: str = "a", progress: Silent | None = None, dtype: str = "float32"
+    ) -> tuple[Checkpoint, TrainStats]:
+        typed = policy.model_copy(update={"dtype": dtype})
+        out = tmp_path / name
+        return grpo.train(
+            config, typed, start, samples, {}, out, "round-1", 7, progress or Silent()
+        )
+
+    return trained
+
+
+@pytest.mark.parametrize("kill_after", [1, 3, 5])
+@pytest.mark.parametrize("mini_batches", [1, 2])
+def test_a_killed_training_ends_as_an_undisturbed_one(
+    run: Trainer, monkeypatch: pytest.MonkeyPatch, kill_after: int, mini_batches: int
+) -> None:
+    score(monkeypatch, even)
+    config = CONFIG.model_copy(update={"mini_batches": mini_batches})
+    whole, stats = run(config)
+    with pytest.raises(KeyboardInterrupt):
+        run(config, "b", Killed(kill_after))
+    resumed, resumed_stats = run(config, "b")
+    assert same_weights(whole, resumed)
+    assert [s.mean_reward for s in stats.steps] == [s.mean_reward for s in resumed_stats.steps]
+    assert not (Path(resumed.path).parent / "progress").exists()
+
+
+@pytest.mark.parametrize("shared_prefix", [True, False])
+def test_the_reward_goes_up(
+    run: Trainer, monkeypatch: pytest.MonkeyPatch, shared_prefix: bool
+) -> None:
+    score(monkeypatch, even)
+    config = CONFIG.model_copy(
+        update={"steps": 25, "learning_rate": 0.02, "shared_prefix": shared_prefix}
+    )
+    _, stats = run(config, str(shared_prefix))
+    rewards = [step.mean_reward for step in stats.steps]
+    assert sum(rewards[-5:]) > sum(rewards[:5]) + 1.5, rewards
+
+
+@pytest.mark.parametrize("lora", [None, LoraConfig(rank=2, alpha=4)])
+def test_both_paths_take_the_same_first_step(
+    run: Trainer, monkeypatch: pytest.MonkeyPatch, lora: LoraConfig | None
+) -> None:
+    score(monkeypatch, even)
+    update = {"steps": 1, "lora": lora, "choose_prompts": False}
+    weights = []
+    for shared_prefix in (True, False):
+        config = CONFIG.model_copy(update=update | {"shared_prefix": shared_prefix})
+        trained, _ = run(config, str(shared_prefix))
+        weights.append(load_file(Path(trained.path) / "model.safetensors"))
+    for name, ours in weights[0].items():
+        assert (ours - weights[1][name]).abs().mean() < 1e-5
+
+
+@pytest.mark.parametrize(("reward", "kind"), [(0.0, "groups_wrong"), (1.0, "groups_right")])
+def test_groups_of_equal_reward_are_counted_and_move_nothing(
+    run: Trainer,
+    start: Checkpoint,
+    monkeypatch: pytest.MonkeyPatch,
+    reward: float,
+    kind: str,
+) -> None:
+    score(monkeypatch, lambda completion: reward)
+    trained, stats = run(CONFIG)
+    assert same_weights(trained, start)
+    assert all(step.groups_used == 0 and step.tokens_forwarded == 0 for step in stats.steps)
+    # Three groups, then the bounded refill of three more.
+    assert [getattr(step, kind) for step in stats.steps] == [6] * 6
+
+
+def test_bf16_and_adapters_train(run: Trainer, monkeypatch: pytest.MonkeyPatch) -> None:
+    score(monkeypatch, even)
+    config = CONFIG.model_copy(update={"lora": LoraConfig(rank=2, alpha=4), "mini_batches": 2})
+    trained, stats = run(config, dtype="bfloat16")
+    assert not trained.adapter and "taught something" in stats.summary()
+
+
+def test_a_finished_training_is_only_read(run: Trainer, monkeypatch: pytest.MonkeyPatch) -> None:
+    score(monkeypatch, even)
+    first = run(CONFIG)
+    monkeypatch.setattr(grpo, "trainable", lambda *args: pytest.fail("trained again"))
+    assert run(CONFIG) == first
+
+
+def test_prompts_that_are_all_too_long_are_the_users_to_mend(
+    policy: PolicyConfig, start: Checkpoint, samples: list[Sample], tmp_path: Path
+) -> None:
+    short = policy.model_copy(update={"max_prompt_tokens": 5})
+    with pytest.raises(UserError, match="max_prompt_tokens"):
+        grpo.train(CONFIG, short, start, samples, {}, tmp_path, "x", 0, Silent())
+
+
+@pytest.mark.parametrize("lora", [None, LoraConfig(rank=2, alpha=4)])
+def test_a_killed_warm_start_ends_as_an_undisturbed_one(
+    policy: PolicyConfig,
+    start: Checkpoint,
+    samples: list[Sample],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    lora: LoraConfig | None,
+) -> None:
+    from looptool.train import warm_start as module
+
+    monkeypatch.setattr(module, "_SECONDS_BETWEEN_CHECKPOINTS", 0.0)
+    config = WarmStartConfig(epochs=2, batch_tokens=2048, learning_rate=1e-2, lora=lora)
+    whole = warm_start(config, policy, start, samples, tmp_path / "a", 0, Silent())
+    with pytest.raises(KeyboardInterrupt):
+        warm_start(config, policy, start, samples, tmp_path / "b", 0, Killed(2))
+    resumed = warm_start(config, policy, start, samples, tmp_path / "b", 0, Silent())
+    assert same_weights(whole, resumed) and not same_weights(whole, start)

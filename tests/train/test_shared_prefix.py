@@ -1,0 +1,131 @@
+"""The shared prefix is exact: the same log-probs and gradients as one sequence at a time."""
+
+import random
+from typing import Any
+
+import pytest
+import torch
+import transformers
+from transformers import PreTrainedModel
+
+from looptool.train.logprobs import packed_logps
+from looptool.train.packing import Group, pack
+from looptool.train.self_check import plain_logps, self_check
+from looptool.train.shared_prefix import why_not
+
+VOCAB = 97
+SMALL: dict[str, Any] = {
+    "vocab_size": VOCAB,
+    "hidden_size": 32,
+    "intermediate_size": 48,
+    "num_hidden_layers": 3,
+    "num_attention_heads": 4,
+    "num_key_value_heads": 2,
+    "head_dim": 8,
+    "pad_token_id": 0,
+    "bos_token_id": 1,
+    "eos_token_id": 2,
+}
+FAMILIES: dict[str, tuple[str, dict[str, Any]]] = {
+    "llama": ("Llama", {}),
+    "llama-tied": ("Llama", {"tie_word_embeddings": True}),
+    "qwen2": ("Qwen2", {}),
+    "qwen3": ("Qwen3", {}),
+    "smollm3": ("SmolLM3", {}),
+    "mistral-window": ("Mistral", {"sliding_window": 6}),
+    "granite": ("Granite", {"logits_scaling": 4.0}),
+    "gemma": ("Gemma", {}),
+    "gemma2": ("Gemma2", {"sliding_window": 6, "query_pre_attn_scalar": 8}),
+    "gemma3": ("Gemma3Text", {"sliding_window": 6, "query_pre_attn_scalar": 8}),
+}
+CLASSES = {"Gemma3Text": "Gemma3ForCausalLM"}
+
+
+def tiny(family: str) -> PreTrainedModel:
+    name, extra = FAMILIES[family]
+    torch.manual_seed(0)
+    config = getattr(transformers, f"{name}Config")(**SMALL | extra)
+    config._attn_implementation = "eager" if family == "gemma2" else "sdpa"
+    model = getattr(transformers, CLASSES.get(name, f"{name}ForCausalLM"))(config)
+    for parameter in model.parameters():  # random norms and biases too, so that all of it counts
+        torch.nn.init.normal_(parameter, std=0.2)
+    return model.eval()  # type: ignore[no-any-return]
+
+
+def ids(num: int, rng: random.Random) -> list[int]:
+    return [rng.randrange(3, VOCAB) for _ in range(num)]
+
+
+def ragged(num: int, rng: random.Random) -> Group:
+    """A prompt and completions of 1 to 9 tokens; the first has one token."""
+    lengths = [1, *(rng.randint(1, 9) for _ in range(num - 1))]
+    return Group.of_completions(ids(rng.randint(5, 14), rng), [ids(n, rng) for n in lengths])
+
+
+def gradients(model: PreTrainedModel, logps_N: torch.Tensor) -> dict[str, torch.Tensor]:
+    model.zero_grad()
+    weights = torch.linspace(-1, 1, len(logps_N))
+    (logps_N * weights).sum().backward()  # type: ignore[no-untyped-call]
+    return {name: p.grad.clone() for name, p in model.named_parameters() if p.grad is not None}
+
+
+def assert_same(model: PreTrainedModel, groups: list[Group], temperature: float = 1.0) -> None:
+    shared = packed_logps(model, pack(groups), temperature)[0]
+    plain = torch.cat([plain_logps(model, group, temperature) for group in groups])
+    torch.testing.assert_close(shared, plain, atol=1e-4, rtol=0)
+    ours, theirs = gradients(model, shared), gradients(model, plain)
+    assert ours.keys() == theirs.keys()
+    for name in theirs:
+        apart = (ours[name] - theirs[name]).norm() / theirs[name].norm().clamp(min=1e-6)
+        assert apart < 1e-3, f"{name}: {apart}"
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_every_family_gives_the_plain_log_probs_and_gradients(family: str) -> None:
+    rng = random.Random(1)
+    model = tiny(family)
+    assert why_not(model) is None
+    assert_same(model, [ragged(5, rng), ragged(2, rng), ragged(3, rng)], temperature=0.7)
+
+
+@pytest.mark.parametrize("num", [1, 2, 3, 8, 16])
+def test_any_group_size(num: int) -> None:
+    assert_same(tiny("llama"), [ragged(num, random.Random(num))])
+
+
+def test_completions_of_one_token_each() -> None:
+    rng = random.Random(2)
+    assert_same(tiny("qwen3"), [Group.of_completions(ids(7, rng), [ids(1, rng) for _ in range(4)])])
+
+
+def test_branches_that_are_scored_at_their_end_only() -> None:
+    rng = random.Random(3)
+    group = Group(prefix=ids(6, rng), branches=[ids(8, rng), ids(5, rng)], scored=[3, 1])
+    assert_same(tiny("llama-tied"), [group, ragged(4, rng)])
+
+
+def test_entropies_are_those_of_the_whole_distribution() -> None:
+    model, group = tiny("llama"), ragged(1, random.Random(4))
+    _, entropy = packed_logps(model, pack([group]))
+    logits = model(torch.tensor([[*group.prefix, *group.branches[0]]])).logits
+    logps = logits[0, len(group.prefix) - 1].log_softmax(-1)
+    torch.testing.assert_close(entropy[0], -(logps.exp() * logps).sum())
+
+
+def test_the_self_check_passes_a_sound_model_and_names_an_unsound_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    model, group = tiny("llama"), ragged(3, random.Random(5))
+    self_check(model, group, 1.0)
+    from looptool.train import self_check as module
+
+    wrong = Group(group.prefix[::-1], group.branches, group.scored)
+    monkeypatch.setattr(module, "pack", lambda groups, device: pack([wrong], device))
+    with pytest.raises(RuntimeError, match=r"not exact for LlamaForCausalLM.*shared_prefix"):
+        self_check(model, group, 1.0)
+
+
+def test_a_model_without_a_standard_cache_is_named() -> None:
+    config = transformers.MambaConfig(vocab_size=VOCAB, hidden_size=16, num_hidden_layers=1)
+    reason = why_not(transformers.MambaForCausalLM(config))
+    assert reason is not None and "MambaForCausalLM" in reason
