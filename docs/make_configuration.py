@@ -14,7 +14,8 @@ PAGE = Path(__file__).with_name("configuration.md")
 INTRO = """\
 # Configuration
 
-A run is described by one TOML file. Every key has a default; an unknown key is an error. On the
+A run is described by one TOML file. Every key has a default; an unknown key is an error;
+`extends = "other.toml"` takes another file and changes some of its keys. On the
 command line `-o section.key=value` changes one key: `looptool run configs/quickstart.toml -o
 rounds=3 -o train.lora.rank=8`. A run keeps its resolved config as `config.json`. Once it has
 started, only `rounds` (upwards), `teacher.concurrency` and the teacher's budgets may change.

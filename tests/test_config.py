@@ -130,7 +130,7 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
         load_config(tmp_path / "none.toml")
 
 
-@pytest.mark.parametrize("path", sorted((ROOT / "configs").glob("*.toml")), ids=lambda p: p.name)
+@pytest.mark.parametrize("path", sorted((ROOT / "configs").rglob("*.toml")), ids=lambda p: p.name)
 def test_every_config_in_the_repository_is_valid(path: Path) -> None:
     load_config(path)
 
@@ -149,3 +149,17 @@ def test_every_key_has_a_line_of_doc() -> None:
     page = (ROOT / "docs" / "configuration.md").read_text("utf-8")
     undocumented = [line for line in page.splitlines() if line.endswith("|  |")]
     assert all(line.startswith("| `type`") for line in undocumented)
+
+
+def test_a_config_changes_keys_of_the_one_it_extends(tmp_path: Path) -> None:
+    (tmp_path / "base.toml").write_text("rounds = 5\n[train]\nsteps = 3\ngroup_size = 4\n")
+    (tmp_path / "child.toml").write_text('extends = "base.toml"\n[train]\nsteps = 7\n')
+    config = load_config(tmp_path / "child.toml")
+    assert (config.rounds, config.train.steps, config.train.group_size) == (5, 7, 4)
+
+
+def test_a_circle_of_configs_is_named(tmp_path: Path) -> None:
+    (tmp_path / "a.toml").write_text('extends = "b.toml"\n')
+    (tmp_path / "b.toml").write_text('extends = "a.toml"\n')
+    with pytest.raises(UserError, match="extends itself"):
+        load_config(tmp_path / "a.toml")

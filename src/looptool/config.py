@@ -253,15 +253,37 @@ class Config(_Section):
 def load_config(path: Path, overrides: Sequence[str] = ()) -> Config:
     """Read a TOML file, apply `section.key=value` overrides, and check everything.
 
+    A file with `extends = "other.toml"` (from where it stands) changes keys of the other one.
     Raises UserError naming the key and what is wrong with it.
     """
+    return check_config(_read(path), str(path), overrides)
+
+
+def _read(path: Path, above: tuple[Path, ...] = ()) -> dict[str, Any]:
+    """The tables of a file laid over those that it extends; `above` are the files that led here."""
+    if path.resolve() in above:
+        raise UserError(f"{path}: extends itself; remove the circle")
     try:
         raw = tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise UserError(f"{path}: no such config; configs/quickstart.toml is one") from None
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise UserError(f"{path}: not readable as TOML: {error}") from None
-    return check_config(raw, str(path), overrides)
+    base = raw.pop("extends", None)
+    if base is None:
+        return raw
+    if not isinstance(base, str):
+        raise UserError(f"{path}: extends: the path of another config is wanted")
+    return _laid_over(_read(path.parent / base, (*above, path.resolve())), raw)
+
+
+def _laid_over(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
+    both = {
+        key: _laid_over(below[key], above[key])
+        for key in below.keys() & above.keys()
+        if isinstance(below[key], dict) and isinstance(above[key], dict)
+    }
+    return below | above | both
 
 
 def check_config(raw: dict[str, Any], source: str, overrides: Sequence[str] = ()) -> Config:
