@@ -14,6 +14,7 @@ import typer
 
 from looptool.errors import UserError
 from looptool.evaluate.command import evaluate
+from looptool.serve.command import serve
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -92,6 +93,7 @@ def report(run: Annotated[Path, typer.Argument(help="The directory of a run.")])
 
 
 app.command("eval")(evaluate)
+app.command()(serve)
 
 
 @contextmanager

@@ -3,6 +3,9 @@
 `python bfcl_worker.py NAME` reads one JSON request a line and answers with one JSON line,
 `{"ok": …}` or `{"error": …}`. The package calls hosted models through dozens of libraries: only the
 handler of OpenAI-compatible function calling is registered, under NAME.
+
+`python bfcl_worker.py NAME generate|evaluate …` is the official command line itself, NAME known to
+it, for use against any OpenAI-compatible server.
 """
 
 from __future__ import annotations
@@ -213,6 +216,11 @@ def _reason(row: dict[str, Any]) -> str:
 
 def main() -> None:
     """Answer requests until the input ends. What the official code prints goes to stderr."""
+    if len(sys.argv) > 2:
+        register(sys.argv[1])
+        sys.argv = ["bfcl", *sys.argv[2:]]
+        import_module("bfcl_eval.__main__").cli()
+        return
     answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
     worker = Worker(sys.argv[1])

@@ -1,0 +1,300 @@
+"""OpenAI's chat completions as LoopTool reads and writes them.
+
+Only what the API documents is accepted; fields that do not change the answer (`store`, `user`,
+`metadata` …) are let pass, and what cannot be honoured is refused, never ignored.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+import uuid
+from collections.abc import Sequence
+from http import HTTPStatus
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from looptool.chat.base import ChatFormat
+from looptool.chat.reading import cut_at
+from looptool.evaluate.answers import arguments_text, sound_move
+from looptool.jsonvalue import read_json
+from looptool.models.engine import Completion, Sampling
+from looptool.records import Label, Message, Tool, ToolCall
+
+
+class ApiError(Exception):
+    """An error that the client is told in OpenAI's shape."""
+
+    def __init__(
+        self, status: int, message: str, param: str | None = None, code: str | None = None
+    ) -> None:
+        super().__init__(message)
+        self.status = status
+        self.param = param
+        self.code = code
+
+    def body(self) -> dict[str, Any]:
+        kind = "server_error" if self.status >= 500 else "invalid_request_error"
+        error = {"message": str(self), "type": kind, "param": self.param, "code": self.code}
+        return {"error": error}
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="ignore", strict=True)
+
+
+class _Text(_Part):
+    type: Literal["text"]
+    text: str
+
+
+class _Function(_Part):
+    name: str
+    arguments: str = "{}"
+
+
+class _Call(_Part):
+    id: str = ""
+    type: Literal["function"] = "function"
+    function: _Function
+
+
+class _Message(_Part):
+    role: Literal["system", "developer", "user", "assistant", "tool"]
+    content: str | list[_Text] | None = None
+    tool_calls: list[_Call] | None = None
+    tool_call_id: str | None = None
+    name: str | None = None
+
+    def as_message(self) -> Message:
+        """Raises ValueError where a call's arguments are no JSON object."""
+        if isinstance(self.content, list):
+            content = "".join(part.text for part in self.content)
+        else:
+            content = self.content or ""
+        return Message(
+            role="system" if self.role == "developer" else self.role,
+            content=content,
+            tool_calls=tuple(
+                ToolCall(name=call.function.name, arguments=_object(call.function.arguments))
+                for call in self.tool_calls or ()
+            ),
+            tool_call_id=self.tool_call_id,
+            name=self.name,
+        )
+
+
+class _Tool(_Part):
+    type: Literal["function"]
+    function: dict[str, Any]
+
+
+class _StreamOptions(_Part):
+    include_usage: bool = False
+
+
+class ChatRequest(_Part):
+    """The body of a request to /v1/chat/completions."""
+
+    model: str = ""
+    messages: Annotated[list[_Message], Field(min_length=1, max_length=2048)]
+    tools: Annotated[list[_Tool], Field(max_length=1024)] | None = None
+    tool_choice: Literal["auto", "none"] | None = None
+    parallel_tool_calls: bool | None = None
+    temperature: Annotated[float, Field(ge=0, le=2)] | None = None
+    top_p: Annotated[float, Field(ge=1, le=1)] | None = None
+    n: Annotated[int, Field(ge=1, le=16)] | None = None
+    seed: Annotated[int, Field(ge=-(2**63), lt=2**63)] | None = None
+    max_tokens: Annotated[int, Field(ge=1)] | None = None
+    max_completion_tokens: Annotated[int, Field(ge=1)] | None = None
+    stop: str | Annotated[list[str], Field(max_length=4)] | None = None
+    logprobs: bool | None = None
+    top_logprobs: Annotated[int, Field(ge=0, le=0)] | None = None
+    stream: bool | None = None
+    stream_options: _StreamOptions | None = None
+    frequency_penalty: Annotated[float, Field(ge=0, le=0)] | None = None
+    presence_penalty: Annotated[float, Field(ge=0, le=0)] | None = None
+
+    def offered(self) -> tuple[Tool, ...]:
+        """The tools that the model is shown."""
+        if self.tool_choice == "none" or not self.tools:
+            return ()
+        given = ({k: v for k, v in t.function.items() if v is not None} for t in self.tools)
+        return tuple(Tool.model_validate(function) for function in given)
+
+    def stops(self) -> list[str]:
+        return [self.stop] if isinstance(self.stop, str) else list(self.stop or ())
+
+
+class Prepared(BaseModel):
+    """A request, ready to be generated."""
+
+    model_config = ConfigDict(arbitrary_types_allowed=True)
+
+    request: ChatRequest
+    prompt: list[int]
+    sampling: Sampling
+
+
+def prepare(body: bytes, format: ChatFormat, context: int, default_tokens: int) -> Prepared:
+    """The request of `body` as a prompt and how to sample after it.
+
+    Raises ApiError: no JSON, not what the API documents, not supported, or too long for `context`.
+    """
+    try:
+        text = body.decode("utf-8")
+        raw, end = read_json(text, len(text) - len(text.lstrip()))
+        if text[end:].strip():
+            raise ValueError("more text after it")
+    except ValueError as error:
+        raise ApiError(400, f"the body is no JSON: {error}", code="invalid_json") from None
+    try:
+        request = ChatRequest.model_validate(raw)
+        messages = [message.as_message() for message in request.messages]
+        tools = request.offered()
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise ApiError(400, f"{where or 'body'}: {first['msg']}", where or None) from None
+    except ValueError as error:
+        raise ApiError(400, f"messages: {error}", "messages") from None
+    if isinstance(raw, dict) and (raw.get("response_format") or {"type": "text"}) != {
+        "type": "text"
+    }:
+        raise ApiError(400, "response_format: only text is supported", "response_format")
+    prompt = format.prompt_ids(tools, messages)
+    room = context - len(prompt)
+    asked = request.max_completion_tokens or request.max_tokens
+    if room < (asked or 1):
+        raise ApiError(
+            400,
+            f"the context is {context} tokens; the prompt has {len(prompt)}"
+            + (f" and {asked} are asked for" if asked else ""),
+            "messages",
+            "context_length_exceeded",
+        )
+    temperature = 1.0 if request.temperature is None else request.temperature
+    seed = uuid.uuid4().int % 2**62 if request.seed is None else request.seed
+    sampling = Sampling(
+        max_new_tokens=asked or min(room, default_tokens),
+        temperature=temperature,
+        num_samples=request.n or 1,
+        seed=0 if temperature == 0 else seed,
+    )
+    return Prepared(request=request, prompt=prompt, sampling=sampling)
+
+
+class Reply:
+    """The answer to one request, whole or as the events of a stream."""
+
+    def __init__(
+        self, prepared: Prepared, group: Sequence[Completion], format: ChatFormat, model: str
+    ) -> None:
+        self.request = prepared.request
+        self.head = {
+            "id": f"chatcmpl-{uuid.uuid4().hex}",
+            "created": int(time.time()),
+            "model": model,
+        }
+        self.choices = [self._choice(at, done, format) for at, done in enumerate(group)]
+        new = sum(len(done.ids) for done in group)
+        self.usage = {
+            "prompt_tokens": len(prepared.prompt),
+            "completion_tokens": new,
+            "total_tokens": len(prepared.prompt) + new,
+        }
+
+    def whole(self) -> dict[str, Any]:
+        """A `chat.completion` object."""
+        return {
+            **self.head,
+            "object": "chat.completion",
+            "choices": self.choices,
+            "usage": self.usage,
+        }
+
+    def events(self) -> list[dict[str, Any]]:
+        """The `chat.completion.chunk` objects that add up to it."""
+        told = []
+        for choice in self.choices:
+            message, at = choice["message"], choice["index"]
+            told.append(self._chunk(at, {"role": "assistant", "content": ""}))
+            if message["content"]:
+                delta = {"content": message["content"]}
+                told.append(self._chunk(at, delta, logprobs=choice["logprobs"]))
+            for number, call in enumerate(message.get("tool_calls", ())):
+                told.append(self._chunk(at, {"tool_calls": [{"index": number, **call}]}))
+            told.append(self._chunk(at, {}, choice["finish_reason"]))
+        if self.request.stream_options and self.request.stream_options.include_usage:
+            told.append({**self._chunk(0, {}), "choices": [], "usage": self.usage})
+        return told
+
+    def _chunk(
+        self, at: int, delta: dict[str, Any], finish: str | None = None, logprobs: Any = None
+    ) -> dict[str, Any]:
+        choice = {"index": at, "delta": delta, "logprobs": logprobs, "finish_reason": finish}
+        return {**self.head, "object": "chat.completion.chunk", "choices": [choice]}
+
+    def _choice(self, at: int, done: Completion, format: ChatFormat) -> dict[str, Any]:
+        ids = done.ids[:-1] if done.stopped else done.ids
+        output = cut_at(format.decode(ids), self.request.stops())
+        parsed = format.parse(output)
+        # Without tools there is nothing to call: whatever the model writes is text.
+        move = sound_move(parsed, output) if self.request.offered() else Label(content=output)
+        calls = move.calls[:1] if self.request.parallel_tool_calls is False else move.calls
+        message: dict[str, Any] = {
+            "role": "assistant",
+            "content": move.content if move.content or not calls else None,
+            "refusal": None,
+        }
+        if parsed.thought:
+            message["reasoning_content"] = parsed.thought
+        if calls:
+            message["tool_calls"] = [_call(call) for call in calls]
+        finish = "tool_calls" if calls else "stop" if done.stopped else "length"
+        logprobs = None
+        if self.request.logprobs:
+            pairs = zip(ids, done.logps[: len(ids)], strict=True)
+            logprobs = {"content": [_logprob(format.decode([i]), logp) for i, logp in pairs]}
+        return {"index": at, "message": message, "logprobs": logprobs, "finish_reason": finish}
+
+
+def _call(call: ToolCall) -> dict[str, Any]:
+    return {
+        "id": f"call_{uuid.uuid4().hex[:24]}",
+        "type": "function",
+        "function": {"name": call.name, "arguments": arguments_text(call.arguments)},
+    }
+
+
+def _logprob(token: str, logp: float) -> dict[str, Any]:
+    return {
+        "token": token,
+        "logprob": logp,
+        "bytes": list(token.encode("utf-8", "replace")),
+        "top_logprobs": [],
+    }
+
+
+def _object(text: str) -> dict[str, Any]:
+    value, end = read_json(text.strip() or "{}")
+    if not isinstance(value, dict) or text.strip()[end:].strip():
+        raise ValueError("the arguments of a call are a JSON object, as text")
+    return value
+
+
+def as_json(value: Any) -> bytes:
+    """UTF-8 JSON."""
+    return json.dumps(value, ensure_ascii=False).encode("utf-8", "replace")
+
+
+def models(name: str, started: int) -> dict[str, Any]:
+    """The answer to GET /v1/models."""
+    model = {"id": name, "object": "model", "created": started, "owned_by": "looptool"}
+    return {"object": "list", "data": [model]}
+
+
+def no_route(path: str) -> ApiError:
+    """404 in OpenAI's shape."""
+    return ApiError(HTTPStatus.NOT_FOUND, f"there is no {path[:200]} here", code="not_found")
