@@ -25,10 +25,10 @@ def outside(text: str) -> str:
 
 def play(body: Body) -> str:
     """An answer of the shape that is asked for."""
-    last = body["messages"][-1]["content"]
-    wanted = json.loads(last[last.rindex("Its schema:\n") + 12 :])["properties"]
-    draw = hashlib.sha256(json.dumps([last, body.get("seed")]).encode()).hexdigest()
-    return json.dumps(_ROLES[next(iter(wanted))](quoted(last), draw))
+    prompt = body["messages"][1]["content"]
+    wanted = json.loads(prompt[prompt.rindex("Its schema:\n") + 12 :])["properties"]
+    draw = hashlib.sha256(json.dumps([body["messages"], body.get("seed")]).encode()).hexdigest()
+    return json.dumps(_ROLES[next(iter(wanted))](quoted(prompt), draw))
 
 
 def _tool(data: list[Any], draw: str) -> Any:

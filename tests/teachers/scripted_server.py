@@ -35,6 +35,8 @@ class Script:
     fault_rate: float = 0.0
     faults: tuple[str, ...] = FAULTS
     formats: tuple[str, ...] = ("json_schema", "json_object")
+    refusal: int = 400
+    """The status that other formats get."""
     refuse: Callable[[Body, str], tuple[int, str] | None] = lambda body, key: None
     """An error status and message, or None to serve the call."""
     dress: Callable[[str], Body] = lambda text: {"content": text}
@@ -122,7 +124,7 @@ class _Connection(asyncio.Protocol):
             return self._error(*refused)
         kind = body.get("response_format", {}).get("type")
         if kind is not None and kind not in script.formats:
-            return self._error(400, f"response_format {kind} is not supported")
+            return self._error(script.refusal, f"response_format {kind} is not supported")
         if script.limit is not None and seen.now >= script.limit:
             return self._error(429, "too many calls at once")
         if self.server.keep_bodies:
@@ -168,8 +170,11 @@ class _Connection(asyncio.Protocol):
             case "length":
                 self._completion(call, {"content": '{"message": "hel'}, "length")
             case _:
+                try:
+                    message = self.server.script.dress(self.server.script.model(body))
+                except Exception as error:  # a mistake of the test: it shall see it
+                    return self._error(418, f"the scripted model raised {error!r}")
                 seen.paid[call] += 1
-                message = self.server.script.dress(self.server.script.model(body))
                 self._completion(call, message, "stop")
 
     def _completion(self, call: str, message: Body, finish: str) -> None:

@@ -106,6 +106,7 @@ async def _wait_named(client: Client, server: Server) -> None:
     assert time.monotonic() - start >= 0.19
 
 
+@pytest.mark.parametrize("status", [400, 422, 500])
 @pytest.mark.parametrize(
     ("formats", "asked"),
     [
@@ -115,14 +116,14 @@ async def _wait_named(client: Client, server: Server) -> None:
     ],
 )
 def test_the_way_to_ask_for_json_is_found_out_once(
-    tmp_path: Path, formats: tuple[str, ...], asked: list[str | None]
+    tmp_path: Path, status: int, formats: tuple[str, ...], asked: list[str | None]
 ) -> None:
     tried: list[str | None] = []
 
     def note(body: Body, key: str) -> None:
         tried.append(body.get("response_format", {}).get("type"))
 
-    with Server(Script(model=echo, formats=formats, refuse=note)) as server:
+    with Server(Script(model=echo, formats=formats, refusal=status, refuse=note)) as server:
         client = client_of(server.url, tmp_path)
         complete(client, [ask("one", schema={"type": "object"})])
         assert tried == asked

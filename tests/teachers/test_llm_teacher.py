@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 import pytest
 
-from looptool.config import Config, LlmTeacherConfig
+from looptool.config import Config, LlmTeacherConfig, SeedConfig
 from looptool.records import (
     Failure,
     Judgement,
@@ -154,6 +154,17 @@ def test_every_role_plays_and_faults_change_nothing(tmp_path: Path) -> None:
                      "expander"}  # fmt: skip
             assert set(teacher.ledger.by_role()) == roles
     assert results[0] == results[1]
+
+
+def test_a_run_is_estimated_from_a_small_sample(tmp_path: Path) -> None:
+    data = SeedConfig(tools=100, samples=1000, held_out_samples=1)
+    stage = Stage(tmp_path, play, price_in=1, price_out=2)
+    made = stage.run(lambda teacher: teacher.estimate(Config(data=data, rounds=2)))
+    assert made.shares["tools"].calls == 1 and made.shares["judgements"].calls == 2
+    assert made.total("calls") > 100 + 4 * 1000 + 2 * (2 * 500 + 120)
+    assert made.total("cost") == pytest.approx(made.total("calls") * (100 + 2 * 10) / 1e6)
+    assert "million tokens" in made.summary() and "\n" not in made.summary()
+    assert len(stage.bodies) < 100
 
 
 def test_a_bad_tool_is_sent_back_with_what_is_wrong(tmp_path: Path) -> None:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from looptool.config import LlmTeacherConfig
+from looptool.config import Config, LlmTeacherConfig
 from looptool.records import Failure, Judgement, Label, Sample, Tool, ToolCall, Turn
 from looptool.runs.paths import Paths
 from looptool.teachers.base import Case, DialogueBrief, Scene, ToolBrief, Variation
 from looptool.teachers.llm import expander, judge, simulator, writer
 from looptool.teachers.llm.cache import CallCache
 from looptool.teachers.llm.client import Client
+from looptool.teachers.llm.estimate import Estimate, estimate
 from looptool.teachers.llm.ledger import Ledger
 from looptool.teachers.llm.voice import Voice
 
@@ -36,6 +37,10 @@ class LlmTeacher:
     def cost(self) -> float:
         """What was spent so far, in the unit of the prices."""
         return self.ledger.total.cost
+
+    async def estimate(self, config: Config) -> Estimate:
+        """What a run of this config will take, from a small sample, which is paid for."""
+        return await estimate(self, self.ledger, config)
 
     async def write_tool(self, brief: ToolBrief) -> Tool | None:
         return await writer.write_tool(self._voice, brief)

@@ -54,6 +54,14 @@ class Spent:
             self.cost + other.cost,
         )
 
+    def __sub__(self, other: Spent) -> Spent:
+        return Spent(
+            self.calls - other.calls,
+            self.prompt_tokens - other.prompt_tokens,
+            self.completion_tokens - other.completion_tokens,
+            self.cost - other.cost,
+        )
+
 
 class CallCache:
     """Answers and the books, in one file. A killed process loses nothing that was written.

@@ -26,6 +26,11 @@ _TOO_LONG = re.compile(
     re.IGNORECASE,
 )
 
+# Some servers answer 500 to a request that they do not understand (llama-cpp-python).
+_MISUNDERSTOOD = re.compile(
+    r"response_format|json_schema|grammar|validation error|unsupported|not supported", re.IGNORECASE
+)
+
 
 def status_fault(error: APIStatusError, ask: Ask, where: str, key_env: str) -> Exception:
     """The exception that an HTTP status stands for; `where` is the endpoint's URL."""
@@ -53,6 +58,8 @@ def status_fault(error: APIStatusError, ask: Ask, where: str, key_env: str) -> E
                 f"a {ask.role} call is too long for {ask.model} ({said}); serve it with a longer "
                 "context, or lower teacher.max_tokens"
             )
+        return RefusedError(said)
+    if status >= 500 and _MISUNDERSTOOD.search(said):
         return RefusedError(said)
     if status in (408, 409, 425, 429) or status >= 500:
         wait = retry_after(error.response.headers)
