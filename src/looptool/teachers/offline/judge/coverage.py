@@ -6,6 +6,7 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
+from looptool.teachers.offline.judge.demands import Path
 from looptool.teachers.offline.judge.evidence import Evidence
 from looptool.teachers.offline.judge.fit import vocabulary
 from looptool.teachers.offline.judge.grounding import Support, names_of
@@ -36,13 +37,15 @@ _TIMES = word_set(
 )
 
 
-def unexplained(calls: Sequence[Read], evidence: Evidence) -> frozenset[str]:
+def unexplained(calls: Sequence[Read], evidence: Evidence, but: Path = ()) -> frozenset[str]:
     """Words of the request that neither the tools nor the values of the calls account for.
+
+    What the schema says of the parameter at `but` accounts for nothing.
 
     They may be another way to say what an argument says. Sentences before the first that speaks
     of the call are small talk.
     """
-    known = frozenset(word for call in calls if call.tool for word in vocabulary(call.tool))
+    known = frozenset(word for call in calls if call.tool for word in vocabulary(call.tool, but))
     said = " ".join(
         f"{leaf.value} {' '.join(names_of(str(leaf.value)))}"
         for call in calls

@@ -11,10 +11,11 @@ from looptool.records import Tool
 from looptool.teachers.offline.judge.coverage import completes, unexplained
 from looptool.teachers.offline.judge.demands import Demand
 from looptool.teachers.offline.judge.evidence import Evidence
-from looptool.teachers.offline.judge.fit import fits, objects_met
+from looptool.teachers.offline.judge.fit import around, fits, names_in, speaks_of
 from looptool.teachers.offline.judge.grounding import Support, ground, wrong_form
 from looptool.teachers.offline.judge.moves import Leaf, Read, alike, atoms, spoken_for, values_of
 from looptool.teachers.offline.judge.roles import role_of
+from looptool.teachers.offline.judge.words import roots, tokens
 
 PREDICTION, LABEL = 0, 1
 SURE, LIKELY = 2, 1
@@ -273,8 +274,11 @@ def _given_or_not(
     others = [other.value for path, other in calls[side].leaves.items() if path != leaf.path]
     reused = spoken_for(leaf.value, others)
     if support is Support.UNSAID:
-        rest = unexplained(sides[side], evidence)
+        rest = unexplained(sides[side], evidence, leaf.path)
         return extra if not rest else undecided(extra.why)
+    tool = calls[side].tool
+    if demand.closed and tool and roots(tokens(str(leaf.value))) <= names_in(tool, leaf.path):
+        return undecided(f"{leaf.name}: {shorten(leaf.value)} may be said of something else")
     if reused:
         return extra._replace(
             strength=SURE if not role_of(leaf.value, demand, evidence.said) else 0
@@ -293,7 +297,7 @@ def _other_tool(
     tools: Sequence[Tool],
     evidence: Evidence,
 ) -> Iterator[Finding]:
-    scores = fits(evidence.open, tools)
+    scores = fits(around(evidence.open, values_of(calls)), tools)
     fit = [scores.get(call.call.name, 0.0) for call in calls]
     bad = [call.worst() for call in calls]
     for side, leaf in enumerate(bad):
@@ -305,9 +309,10 @@ def _other_tool(
                 f"Call {calls[1 - side].call.name}.",
             )
     missed = [_missed(calls[1 - side], sides[side]) for side in (PREDICTION, LABEL)]
-    margin = fit[0] - fit[1]
+    parts = [_parts_named(call, evidence) for call in calls]
+    margin = fit[0] - fit[1] + parts[0] - parts[1]
     told = f"{calls[0].call.name} or {calls[1].call.name}"
-    if missed[0] == missed[1] == 0 and abs(margin) < 1:
+    if missed[0] == missed[1] and (missed[0] or abs(margin) < 1):
         if not any(bad):
             yield undecided(told)
         return
@@ -323,6 +328,15 @@ def _other_tool(
         strength,
         f"{calls[side].call.name} serves the request less than {calls[1 - side].call.name}",
         f"Call {calls[1 - side].call.name}.",
+    )
+
+
+def _parts_named(call: Read, evidence: Evidence) -> int:
+    """How well the words around the call's values go with the names of its parameters."""
+    return sum(
+        role_of(leaf.value, call.demands.at(leaf.path), evidence.said)
+        for leaf in call.leaves.values()
+        if isinstance(leaf.value, str)
     )
 
 
@@ -368,7 +382,7 @@ def _one_more(
     elif _missed(extra, sides[1 - side]):
         why = f"a call of {name} is missing, which may be asked for"
         yield Finding(1 - side, LIKELY, why, f"Call {name} too.")
-    elif extra.tool and not objects_met(evidence.open, extra.tool):
+    elif extra.tool and not speaks_of(evidence.open, extra.tool):
         yield needless._replace(why=f"nothing in the request speaks of {name}")
     else:
         yield needless._replace(strength=LIKELY)

@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Sequence
 from functools import lru_cache
 
 from looptool.records import Tool
-from looptool.teachers.offline.judge.demands import demands_of
-from looptool.teachers.offline.judge.evidence import Reading
-from looptool.teachers.offline.judge.words import meets, name_tokens, roots, tokens, verbs_like
+from looptool.teachers.offline.judge.demands import Path, demands_of
+from looptool.teachers.offline.judge.evidence import Reading, read
+from looptool.teachers.offline.judge.words import (
+    holds,
+    meets,
+    name_tokens,
+    normal,
+    roots,
+    tokens,
+    verbs_like,
+)
 
+_PART = re.compile(r"(?<=[.!?;])\s+|\n|;|,? and (?:also |then )?|,? then |,? also ", re.I)
 _NAME, _ABOUT, _PARAMETER = 3.0, 1.5, 0.7
 
 
@@ -27,21 +37,38 @@ def fits(request: Reading, tools: Sequence[Tool]) -> dict[str, float]:
     }
 
 
-def objects_met(request: Reading, tool: Tool) -> int:
-    """How many of the things that the tool's name and description speak of the request names."""
+def speaks_of(request: Reading, tool: Tool) -> bool:
+    """Whether the request names one of the things that the tool's schema speaks of, verbs apart."""
     name = name_tokens(tool.name)
-    things = roots([*name, *tokens(tool.description)]) - verbs_like(name)
-    return sum(meets(thing, request.roots) for thing in things)
+    parameters = (path[-1] for path in demands_of(tool).by_path)
+    words = [*name, *tokens(tool.description), *(w for p in parameters for w in name_tokens(p))]
+    return any(meets(thing, request.roots) for thing in roots(words) - verbs_like(name))
 
 
-def vocabulary(tool: Tool) -> frozenset[str]:
-    """The roots of all words in the tool's schema."""
-    words = _words_of(tool.name, tool.description, _parameters(tool))
+def vocabulary(tool: Tool, but: Path = ()) -> frozenset[str]:
+    """The roots of all words in the tool's schema, those of one parameter apart."""
+    words = _words_of(tool.name, tool.description, _parameters(tool, but))
     return frozenset(words) | verbs_like(name_tokens(tool.name))
 
 
-def _parameters(tool: Tool) -> str:
-    demands = demands_of(tool).by_path.values()
+def names_in(tool: Tool, but: Path = ()) -> frozenset[str]:
+    """The roots of the tool's name and of its parameters' names, one apart."""
+    paths = [path for path in demands_of(tool).by_path if path != but]
+    return roots(
+        word for name in (tool.name, *(p[-1] for p in paths)) for word in name_tokens(name)
+    )
+
+
+def around(request: Reading, values: Sequence[object]) -> Reading:
+    """The parts of the request that hold one of the values; all of it if none does."""
+    wanted = [normal(str(value)) for value in values]
+    parts = [part for part in _PART.split(request.text) if part]
+    near = [part for part in parts if any(holds(normal(part), value) for value in wanted)]
+    return read(" ; ".join(near)) if near else request
+
+
+def _parameters(tool: Tool, but: Path = ()) -> str:
+    demands = [d for path, d in demands_of(tool).by_path.items() if path != but or not but]
     return " ".join(f"{' '.join(demand.words)} {demand.about}" for demand in demands)
 
 

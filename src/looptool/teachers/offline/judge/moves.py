@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -16,6 +17,7 @@ from looptool.teachers.offline.judge.words import holds, normal
 from looptool.toolmatch import validate_call
 
 _MAX_DEPTH = 12
+_ARTICLE = re.compile(r"^(the|a|an) (?=.)")
 _AS_BEFORE = Grounds(Support.DERIVED, "it is as in the call before")
 
 
@@ -72,7 +74,7 @@ def alike(one: Any, other: Any) -> bool:
         return len(one) == len(other) and all(map(alike, one, other))
     if isinstance(one, bool) or isinstance(other, bool):
         return str(one).lower() == str(other).lower()
-    a, b = normal(str(one)), normal(str(other))
+    a, b = (_ARTICLE.sub("", normal(str(value))) for value in (one, other))
     if a and a == b:
         return True
     first, second = days(str(one)), days(str(other))

@@ -59,7 +59,7 @@ def role_of(value: Any, demand: Demand, reading: Reading) -> int:
 
 
 def _around(before: tuple[str, ...], after: tuple[str, ...], name: frozenset[str]) -> int:
-    if any(meets(root(word), name) for word in (*before[-2:], *after)):
+    if any(meets(root(word), name) for word in (*before, *after)):
         return 2
     for word in reversed(before[-2:]):
         hint = _HINTS.get(word)

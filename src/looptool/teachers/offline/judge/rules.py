@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from looptool.jsonvalue import values_equal
-from looptool.records import Judgement, Label, Sample, Verdict, Vote
+from looptool.records import Judgement, Sample, Verdict, Vote
 from looptool.teachers.base import Case
 from looptool.teachers.offline.judge.coverage import unexplained
 from looptool.teachers.offline.judge.differences import (
@@ -18,7 +18,7 @@ from looptool.teachers.offline.judge.differences import (
     undecided,
 )
 from looptool.teachers.offline.judge.evidence import Evidence, gather
-from looptool.teachers.offline.judge.fit import objects_met
+from looptool.teachers.offline.judge.fit import speaks_of
 from looptool.teachers.offline.judge.flaws import flaws, loose_texts
 from looptool.teachers.offline.judge.grounding import Support
 from looptool.teachers.offline.judge.moves import Read, read_move
@@ -63,30 +63,12 @@ class RuleJudge:
 
 def _findings(case: Case) -> Iterator[Finding]:
     evidence = gather(case.context)
-    moves: tuple[Label, Label] = (case.prediction, case.label)
     sides = (
-        read_move(moves[0], case.tools, evidence),
-        read_move(moves[1], case.tools, evidence),
+        read_move(case.prediction, case.tools, evidence),
+        read_move(case.label, case.tools, evidence),
     )
-    for side, calls in enumerate(sides):
-        for call in calls:
-            if not call.valid.matched:
-                mend = "Call one of the given tools as its schema says."
-                yield Finding(side, SURE, call.valid.detail, mend)
-            if any(values_equal(call.call.arguments, done.arguments)
-                   and call.call.name == done.name for done in evidence.done):  # fmt: skip
-                why = f"{call.call.name} was already called with these arguments"
-                yield Finding(side, SURE, why, "Go on from the result that is there.")
-    for side, calls in enumerate(sides):
-        others = [call.call for call in sides[1 - side]]
-        for call in calls:
-            if call.call not in others:
-                mend = "Give each value where it belongs, whole and as it was said."
-                rest = [other for other in calls if other is not call]
-                for why in flaws(call, rest, evidence):
-                    yield Finding(side, SURE, why, mend)
-                for leaf in loose_texts(call):
-                    yield Finding(side, LIKELY, f"{leaf.name} is not as it was said", mend)
+    for side in (PREDICTION, LABEL):
+        yield from _own_faults(side, sides[side], sides[1 - side], evidence)
     if sides[0] and sides[1]:
         yield from call_differences(sides, case.tools, evidence)
     elif sides[0]:
@@ -95,13 +77,43 @@ def _findings(case: Case) -> Iterator[Finding]:
         yield from _call_or_none(LABEL, sides[1], evidence)
 
 
+def _own_faults(
+    side: int, calls: list[Read], opposite: list[Read], evidence: Evidence
+) -> Iterator[Finding]:
+    """What speaks against the calls of one side, whatever the other side does."""
+    shared = [call.call for call in opposite]
+    for call in calls:
+        if not call.valid.matched:
+            mend = "Call one of the given tools as its schema says."
+            yield Finding(side, SURE, call.valid.detail, mend)
+        if _is_done(call, evidence):
+            why = f"{call.call.name} was already called with these arguments"
+            yield Finding(side, SURE, why, "Go on from the result that is there.")
+        if call.call in shared:
+            continue
+        mend = "Give each value where it belongs, whole and as it was said."
+        rest = [other for other in calls if other is not call]
+        for why in flaws(call, rest, evidence):
+            yield Finding(side, SURE, why, mend)
+        for leaf in loose_texts(call):
+            yield Finding(side, LIKELY, f"{leaf.name} is not as it was said", mend)
+
+
+def _is_done(call: Read, evidence: Evidence) -> bool:
+    return any(
+        call.call.name == done.name and values_equal(call.call.arguments, done.arguments)
+        for done in evidence.done
+    )
+
+
 def _call_or_none(side: int, calls: list[Read], evidence: Evidence) -> Iterator[Finding]:
     """One side calls and the other does not: whether a call is called for."""
-    doubts = [finding for call in calls for finding in _doubts(side, call, evidence)]
-    if doubts:
+    due = [call for call in calls if not _is_done(call, evidence)]
+    doubts = [finding for call in due for finding in _doubts(side, call, evidence)]
+    if doubts or not due:
         yield from doubts
-    elif all(_well_founded(call, evidence) for call in calls):
-        names = " and ".join(dict.fromkeys(call.call.name for call in calls))
+    elif all(_well_founded(call, evidence) for call in due):
+        names = " and ".join(dict.fromkeys(call.call.name for call in due))
         why = f"the request asks for {names}, and all that it needs was said"
         yield Finding(1 - side, LIKELY, why, f"Call {names}.")
     else:
@@ -129,7 +141,7 @@ def _doubts(side: int, call: Read, evidence: Evidence) -> Iterator[Finding]:
     elif unsaid and not unexplained([call], evidence):
         why = f"{name} needs {unsaid[0].name}, but {unsaid[0].grounds.why}"
         yield Finding(side, SURE, why, f"Ask for {unsaid[0].name} before calling {name}.")
-    elif not objects_met(evidence.open, call.tool):
+    elif not speaks_of(evidence.open, call.tool):
         grounded = bool(said)
         why = f"nothing in the request speaks of {name}"
         yield Finding(side, LIKELY if grounded else SURE, why, f"Do not call {name}.")
