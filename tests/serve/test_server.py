@@ -196,14 +196,26 @@ def test_max_tokens_n_stop_seed_and_temperature_are_obeyed(
     assert chat(client, stop="nn").choices[0].message.content == "Su"
 
 
+def test_a_request_with_a_seed_is_generated_alone(
+    client: openai.OpenAI, engine: ScriptedEngine
+) -> None:
+    engine.go.clear()
+    with ThreadPoolExecutor(4) as pool:
+        asked = [pool.submit(chat, client, temperature=1, seed=7) for _ in range(4)]
+        threading.Timer(0.3, engine.go.set).start()
+        assert all(future.result() for future in asked)
+    assert [len(batch) for batch in engine.batches] == [1, 1, 1, 1]
+    assert {sampling.seed for sampling in engine.sampling} == {7}
+
+
 def test_requests_that_wait_together_are_one_batch(
     client: openai.OpenAI, engine: ScriptedEngine
 ) -> None:
     engine.go.clear()
     with ThreadPoolExecutor(9) as pool:
-        first = pool.submit(chat, client, temperature=0)
+        first = pool.submit(chat, client, temperature=0.001)
         asks = [[{"role": "user", "content": f"question {at}"}] for at in range(8)]
-        rest = [pool.submit(chat, client, messages=ask, temperature=0) for ask in asks]
+        rest = [pool.submit(chat, client, messages=ask, temperature=0.001) for ask in asks]
         threading.Timer(0.5, engine.go.set).start()
         assert all(f.result().choices[0].message.content == "Sunny." for f in [first, *rest])
     assert len(engine.batches) <= 3

@@ -1,11 +1,15 @@
-"""One thread that generates; requests that wait together and sample alike share a batch."""
+"""One thread that generates; requests that wait together and sample alike share a batch.
+
+A request that names a seed is generated alone: who else is in a batch would change its draws.
+"""
 
 from __future__ import annotations
 
 import queue
+import secrets
 import threading
 from concurrent.futures import Future
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from looptool.models.engine import Completion, Engine, Sampling
 
@@ -15,11 +19,17 @@ GATHER_SECONDS = 0.01
 """How long the first of a batch waits for company."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class _Job:
     prompt: list[int]
     sampling: Sampling
+    seeded: bool
     done: Future[list[Completion]] = field(default_factory=Future)
+
+    def fits(self, other: _Job) -> bool:
+        return self is other or (
+            self.sampling == other.sampling and not self.seeded and not other.seeded
+        )
 
 
 class Batcher:
@@ -31,8 +41,11 @@ class Batcher:
         self._thread = threading.Thread(target=self._run, name="generate", daemon=True)
         self._thread.start()
 
-    def submit(self, prompt: list[int], sampling: Sampling) -> Future[list[Completion]]:
-        job = _Job(prompt, sampling)
+    def submit(
+        self, prompt: list[int], sampling: Sampling, seeded: bool
+    ) -> Future[list[Completion]]:
+        """The completions to be; unless it is `seeded`, the seed is drawn here."""
+        job = _Job(prompt, sampling, seeded and sampling.temperature > 0)
         self._new.put_nowait(job)
         return job.done
 
@@ -51,10 +64,11 @@ class Batcher:
                 waiting.append(job)
             if not self._gather(waiting):
                 return
-            sampling = waiting[0].sampling
-            batch = [job for job in waiting if job.sampling == sampling]
-            waiting = [job for job in waiting if job.sampling != sampling]
-            self._generate(batch, sampling)
+            first = waiting[0]
+            batch = [job for job in waiting if job.fits(first)]
+            waiting = [job for job in waiting if not job.fits(first)]
+            seed = first.sampling.seed if first.seeded else secrets.randbits(62)
+            self._generate(batch, replace(first.sampling, seed=seed))
 
     def _gather(self, waiting: list[_Job]) -> bool:
         try:

@@ -17,6 +17,9 @@ def serve(
         Optional[str],  # noqa: UP045 (typer reads the annotation at run time)
         typer.Option(help="What clients call the model."),
     ] = None,
+    max_new_tokens: Annotated[
+        int, typer.Option(help="Where an answer is cut if the client does not say.", min=1)
+    ] = 512,
     checkpoint: Checkpoint = None,
     format: Format = None,
     cache: Cache = None,
@@ -29,7 +32,7 @@ def serve(
 
     contender = find_contender(model, cache_folder(cache), checkpoint, format)
     engine = load_engine(contender.policy, contender.checkpoint)
-    server = ChatServer(engine, name or contender.name, host, port)
+    server = ChatServer(engine, name or contender.name, host, port, max_new_tokens)
     print(f"serving {server.name} at {server.url}", flush=True)
     try:
         server.serve_forever()

@@ -175,12 +175,11 @@ def prepare(body: bytes, format: ChatFormat, context: int, default_tokens: int) 
             "context_length_exceeded",
         )
     temperature = 1.0 if request.temperature is None else request.temperature
-    seed = uuid.uuid4().int % 2**62 if request.seed is None else request.seed
     sampling = Sampling(
         max_new_tokens=asked or min(room, default_tokens),
         temperature=temperature,
         num_samples=request.n or 1,
-        seed=0 if temperature == 0 else seed,
+        seed=request.seed or 0,
     )
     return Prepared(request=request, prompt=prompt, sampling=sampling)
 

@@ -41,7 +41,7 @@ class ChatServer(ThreadingHTTPServer):
     request_queue_size = 128
 
     def __init__(
-        self, engine: Engine, name: str, host: str, port: int, default_tokens: int = 1024
+        self, engine: Engine, name: str, host: str, port: int, default_tokens: int = 512
     ) -> None:
         """Raises UserError if the port cannot be had."""
         try:
@@ -107,7 +107,8 @@ class _Handler(BaseHTTPRequestHandler):
                     "model_not_found",
                 )
             try:
-                future = self.server.batcher.submit(prepared.prompt, prepared.sampling)
+                seeded = prepared.request.seed is not None
+                future = self.server.batcher.submit(prepared.prompt, prepared.sampling, seeded)
             except queue.Full:
                 raise ApiError(503, "too many requests are waiting", code="busy") from None
             if prepared.request.stream:
