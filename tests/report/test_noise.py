@@ -53,6 +53,13 @@ def test_a_right_label_that_was_replaced_is_a_wrong_correction(build: Callable[.
     assert after.total.right <= 1 < before.total.right
 
 
+def test_before_the_first_round_all_of_it_is_left(build: Callable[..., Paths]) -> None:
+    noise = planted_noise(read_history(build(until="seed")))
+    assert noise is not None
+    assert noise.total.left == noise.total.planted > 0
+    assert noise.total.reached == noise.total.corrections == 0
+
+
 def test_where_nothing_was_planted_nothing_is_claimed(build: Callable[..., Paths]) -> None:
     paths = build(rounds=1)
     write_records(paths.value("seed/planted"), [])

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
+from looptool.cli import report
 from looptool.errors import UserError
 from looptool.report.table import rounds_table
 from looptool.runs.paths import Paths
@@ -66,3 +67,14 @@ def test_an_unfinished_run_shows_what_it_has(build: Callable[..., Paths], until:
 def test_a_directory_that_is_no_run_is_named(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="is no run"):
         rounds_table(Paths(tmp_path))
+
+
+def test_looptool_report_writes_the_page_and_shows_the_table(
+    build: Callable[..., Paths], capsys: pytest.CaptureFixture[str]
+) -> None:
+    paths = build(size=40)
+    report(paths.root)
+    told = capsys.readouterr().out
+    assert "Held-out accuracy" in told
+    assert told.splitlines()[-1] == f"report: {paths.report}"
+    assert paths.report.exists()

@@ -76,7 +76,7 @@ def planted_noise(history: History) -> Noise | None:
                 found.add(sample.id)
         if replaced:
             corrections.append((sample.id, right))
-    left = _left(history.rounds, planted)
+    left = _left(history, planted)
 
     def row(error: str, among: set[str]) -> NoiseRow:
         made = [right for key, right in corrections if key in among]
@@ -114,10 +114,10 @@ def _judged(
             yield samples[judgement.sample_id], probes[judgement.sample_id], judgement
 
 
-def _left(rounds: Sequence[RoundHistory], planted: dict[str, PlantedError]) -> set[str]:
-    if not rounds:
-        return set()
-    last = rounds[-1].dataset if rounds[-1].merged is None else rounds[-1].merged
+def _left(history: History, planted: dict[str, PlantedError]) -> set[str]:
+    last = history.train
+    if rounds := history.rounds:
+        last = rounds[-1].dataset if rounds[-1].merged is None else rounds[-1].merged
     return {
         sample.id
         for sample in last
