@@ -140,6 +140,9 @@ def _check_folder(folder: Path) -> None:
 
 def _from_pretrained(auto: Any, path: str, **kwargs: Any) -> Any:
     """`auto.from_pretrained`, with what a user can mend said in one line."""
+    from transformers.utils import logging
+
+    logging.disable_progress_bar()  # type: ignore[no-untyped-call]  # LoopTool shows its own
     try:
         return auto.from_pretrained(path, trust_remote_code=False, **kwargs)
     except (OSError, ValueError, KeyError) as error:
