@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from math import inf, nan
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from looptool.config import MergeConfig
@@ -134,6 +134,7 @@ def test_the_static_baseline_keeps_the_first_dataset() -> None:
     assert kept == [made("a"), made("b")]
 
 
+@settings(deadline=None)
 @given(
     size=st.integers(0, 60),
     share=st.floats(0, 1, allow_nan=False),

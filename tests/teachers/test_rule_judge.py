@@ -228,6 +228,13 @@ def test_a_wrong_prediction_never_replaces_a_wrong_label() -> None:
         assert judged(BOOK, wrong, wrong_label).verdict is not V.LABEL_WRONG
 
 
+def test_a_doubtful_prediction_does_not_replace_a_wrong_label() -> None:
+    context = says("Write to ada@example.org: the meeting moved to Friday.")
+    label = move("send_email", to="bob@example.org", body="the meeting moved to Friday")
+    loose = move("send_email", to="ada@example.org", body="our weekly meeting was cancelled")
+    assert judged(context, loose, label).verdict is V.UNDECIDED
+
+
 def test_two_texts_without_a_call_are_both_right() -> None:
     assert judged(BOOK, Label(content="Sure."), Label(content="Of course.")).verdict is (
         V.BOTH_CORRECT
