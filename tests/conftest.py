@@ -35,7 +35,7 @@ def tiny_tokenizer() -> Any:
         show_progress=False,
     )
     backend.train_from_iterator(_texts(), trainer)
-    return PreTrainedTokenizerFast(
+    return PreTrainedTokenizerFast(  # type: ignore[no-untyped-call]
         tokenizer_object=backend,
         eos_token="<|im_end|>",
         pad_token="<|endoftext|>",

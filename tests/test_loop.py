@@ -210,4 +210,3 @@ def test_a_changed_config_is_refused_and_nothing_is_lost(undisturbed: Path, conf
     assert "Traceback" not in done.stderr
     assert results(undisturbed) == before
     assert json.loads((undisturbed / "config.json").read_text())["data"]["samples"] == 48
-

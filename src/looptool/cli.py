@@ -80,6 +80,18 @@ for _name, _about in STEPS.items():
 
 
 @app.command()
+def calibrate(config: ConfigOrRun, o: Overrides = None, run: RunDir = None) -> None:
+    """Measure the judge: errors of known kinds beside right moves; makes the seed if it is owed."""
+    with _opened(config, o, run) as opened:
+        from rich.console import Console
+
+        from looptool.steps import Steps
+        from looptool.verify.calibrate import calibration_table
+
+        Console(highlight=False).print(calibration_table(Steps(opened).calibration))
+
+
+@app.command()
 def report(run: Annotated[Path, typer.Argument(help="The directory of a run.")]) -> None:
     """Write report.html anew from what a run holds, and show the table of rounds."""
     from looptool.report.page import write_report

@@ -66,8 +66,11 @@ class Tool(Record):
         cls, value: Any, handler: ValidatorFunctionWrapHandler, info: ValidationInfo
     ) -> Self:
         if isinstance(value, str) and isinstance(info.context, ToolTable):
-            return info.context.tools[value]  # type: ignore[return-value]
-        return handler(value)
+            found = info.context.tools[value]
+            assert isinstance(found, cls)
+            return found
+        made: Self = handler(value)
+        return made
 
     @model_serializer(mode="plain")
     def _to_reference(self, info: SerializationInfo) -> Any:

@@ -30,6 +30,7 @@ from looptool.runs.run import Run
 if TYPE_CHECKING:
     from looptool.models.engine import Engine
     from looptool.teachers.base import Judge, Teacher
+    from looptool.verify.calibrate import Calibration
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -41,7 +42,7 @@ class Finished(Exception):
 
 def _step(fn: Callable[Concatenate[Steps, P], R]) -> Callable[Concatenate[Steps, P], R]:
     @wraps(fn)
-    def stepped(self: Steps, *args: P.args, **kwargs: P.kwargs) -> R:
+    def stepped(self: Steps, /, *args: P.args, **kwargs: P.kwargs) -> R:
         before = self.run.computed
         result = fn(self, *args, **kwargs)
         if fn.__name__ == self.run.until and self.run.computed > before:
@@ -312,22 +313,33 @@ class Steps:
         if not (config.enabled and config.calibration_samples):
             return self.teacher
 
-        from looptool.verify.calibrate import Calibration, calibrate
         from looptool.verify.trust import Distrusted
 
+        failing = self.calibration.failing(config)
+        return Distrusted(self.teacher, failing) if failing else self.teacher
+
+    @cached_property
+    def calibration(self) -> Calibration:
+        """How the teacher's judge does on errors planted into the clean held-out samples."""
+        from looptool.verify.calibrate import Calibration, calibrate
+
         def calibrated() -> Calibration:
-            held_out, num = self.seed().held_out, config.calibration_samples
-            at_once = self.teacher.concurrency
+            config, teacher = self.config.verify, self.teacher
             made = calibrate(
-                self.teacher, held_out, num, self.config.seed, self.run, "calibration", at_once
+                teacher,
+                self.seed().held_out,
+                config.calibration_samples,
+                self.config.seed,
+                self.run,
+                "calibration",
+                teacher.concurrency,
             )
             self.run.say(made.summary())
             if failing := made.failing(config):
                 self.run.say(f"the judge corrects no labels in this run: {failing}")
             return made
 
-        failing = self.run.once("calibration", Calibration, calibrated).failing(config)
-        return Distrusted(self.teacher, failing) if failing else self.teacher
+        return self.run.once("calibration", Calibration, calibrated)
 
     def _base(self) -> Checkpoint:
         from looptool.models.load import base_checkpoint

@@ -71,7 +71,8 @@ def plain_logps(model: Any, prompt: list[int], completion: Completion) -> torch.
     """(C, V): the distribution at each token of the completion, by one plain forward pass."""
     ids = torch.tensor([prompt + completion.ids])
     with torch.no_grad():
-        logits = model(input_ids=ids, attention_mask=torch.ones_like(ids)).logits[0].float()
+        out = model(input_ids=ids, attention_mask=torch.ones_like(ids))
+    logits: torch.Tensor = out.logits[0].float()
     return logits[len(prompt) - 1 : -1].log_softmax(-1)
 
 

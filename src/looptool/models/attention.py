@@ -129,6 +129,7 @@ class GroupKeys:
         self.prompt_lengths_S = torch.ones(num_slots, dtype=torch.long, device=device)
         self.lengths_SG = torch.zeros(num_slots, group, dtype=torch.long, device=device)
         self._shape = (num_slots, group, width)
+        self._width = width
         self._masks: dict[int | None, torch.Tensor] = {}
 
     @property
@@ -171,6 +172,8 @@ class GroupKeys:
                 (F.pad(k, (0, 0, 0, self.GROWTH)), F.pad(v, (0, 0, 0, self.GROWTH)))
                 for k, v in self.own
             ]
+        longest = -(-int(self.prompt_lengths_S.max()) // self.GROWTH) * self.GROWTH
+        self._width = min(longest, self._shape[2])  # beyond it, no slot holds a prompt
         self._rows = torch.arange(self.lengths_SG.numel(), device=self.lengths_SG.device)
         self._at = self.lengths_SG.reshape(-1)
         self._masks = {}
@@ -193,7 +196,7 @@ class GroupKeys:
         own_key, own_value = self.own[layer]
         own_key[self._rows, :, self._at] = key[:, :, 0]
         own_value[self._rows, :, self._at] = value[:, :, 0]
-        prompt_key, prompt_value = self.prompt[layer]
+        prompt_key, prompt_value = (x[:, :, : self._width] for x in self.prompt[layer])
         heads, size = key.shape[1], query.shape[-1]
         repeats = query.shape[1] // heads
         width, own_width = prompt_key.shape[2], own_key.shape[2]
@@ -217,7 +220,7 @@ class GroupKeys:
         """(S, 1, G, 1, P + C), 0 where a row may look and -inf where not; made once a step."""
         if window not in self._masks:
             device = self.lengths_SG.device
-            width, own_width = self.prompt[0][0].shape[2], self.own[0][0].shape[2]
+            width, own_width = self._width, self.own[0][0].shape[2]
             prompt_at = torch.arange(width, device=device)
             own_at = torch.arange(own_width, device=device)
             lengths = self.prompt_lengths_S[:, None, None]

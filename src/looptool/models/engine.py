@@ -265,5 +265,5 @@ def load_engine(config: PolicyConfig, checkpoint: Checkpoint, *, max_rows: int =
 
     model = load_model(checkpoint, config.dtype)
     if torch.cuda.is_available():
-        model.cuda()
+        model.to("cuda")  # type: ignore[arg-type]
     return Engine(model, load_format(config.format, load_tokenizer(checkpoint)), max_rows=max_rows)

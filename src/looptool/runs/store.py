@@ -31,7 +31,7 @@ SYNC_SECONDS = 1.0
 def write_atomic(path: Path, data: bytes) -> None:
     """Replace `path` with `data`: after a crash it holds the old bytes or the new, all of them."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
+    draft = path.with_name(f".{path.name}.draft")
     with draft.open("wb") as file:
         file.write(data)
         file.flush()
@@ -43,7 +43,7 @@ def write_atomic(path: Path, data: bytes) -> None:
 def write_records(path: Path, records: Iterable[Any]) -> None:
     """Replace `path` by one line a record, atomically."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
+    draft = path.with_name(f".{path.name}.draft")
     table = ToolTable()
     with draft.open("wb") as file:
         for record in records:

@@ -87,6 +87,8 @@ class Case(Record):
 
 
 class ToolWriter(Protocol):
+    """Writes the tools of the seed."""
+
     async def write_tool(self, brief: ToolBrief) -> Tool | None:
         """A valid tool for the brief, or None if none came of it."""
         ...
@@ -127,6 +129,8 @@ class Judge(Protocol):
 
 
 class Expander(Protocol):
+    """Makes new samples from failures."""
+
     async def vary(
         self, failure: Failure, variation: Variation, number: int, seed: int
     ) -> tuple[Sample, ...]:
