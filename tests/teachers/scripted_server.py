@@ -19,7 +19,8 @@ from typing import Any, Self
 Body = dict[str, Any]
 Model = Callable[[Body], str]
 
-FAULTS = ("429", "500", "drop", "broken", "length", "empty", "garbage", "slow")
+QUICK = ("429", "500", "drop", "broken", "length", "empty", "garbage")
+FAULTS = (*QUICK, "slow")
 MOST_FAULTS = 2
 """No call fails more often than that, so that every client that is patient gets through."""
 
@@ -37,6 +38,8 @@ class Script:
     formats: tuple[str, ...] = ("json_schema", "json_object")
     refusal: int = 400
     """The status that other formats get."""
+    retry_after: str = "0.01"
+    """What a 429 asks for, in seconds."""
     refuse: Callable[[Body, str], tuple[int, str] | None] = lambda body, key: None
     """An error status and message, or None to serve the call."""
     dress: Callable[[str], Body] = lambda text: {"content": text}
@@ -155,7 +158,7 @@ class _Connection(asyncio.Protocol):
         seen.now -= 1
         match fault:
             case "429":
-                self._error(429, "slow down", {"Retry-After": "0.01"})
+                self._error(429, "slow down")
             case "500":
                 self._error(500, "out of order")
             case "drop":
@@ -182,12 +185,12 @@ class _Connection(asyncio.Protocol):
         usage = {"prompt_tokens": 100, "completion_tokens": 10, "total_tokens": 110}
         self._reply(200, {"id": call, "choices": [choice], "usage": usage})
 
-    def _error(self, status: int, message: str, headers: dict[str, str] | None = None) -> None:
-        self._reply(status, {"error": {"message": message}}, headers)
+    def _error(self, status: int, message: str) -> None:
+        extra = f"Retry-After: {self.server.script.retry_after}\r\n" if status == 429 else ""
+        self._reply(status, {"error": {"message": message}}, extra)
 
-    def _reply(self, status: int, value: Any, headers: dict[str, str] | None = None) -> None:
+    def _reply(self, status: int, value: Any, extra: str = "") -> None:
         body = json.dumps(value).encode()
-        extra = "".join(f"{name}: {text}\r\n" for name, text in (headers or {}).items())
         head = f"HTTP/1.1 {status} X\r\nContent-Type: application/json\r\n{extra}"
         self.transport.write(f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body)
 

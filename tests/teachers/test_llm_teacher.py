@@ -35,7 +35,7 @@ from looptool.teachers.llm.shapes import ToolShape
 from looptool.teachers.llm.structured import find_json, plain_schema
 
 from .scripted_model import outside, play, quoted
-from .scripted_server import FAULTS, Body, Model, Script, Server
+from .scripted_server import QUICK, Body, Model, Script, Server
 
 T = TypeVar("T")
 
@@ -143,7 +143,7 @@ async def _dialogue(teacher: Teacher, tools: tuple[Tool, ...]) -> Any:
 def test_every_role_plays_and_faults_change_nothing(tmp_path: Path) -> None:
     results = []
     for rate in (0.0, 0.3):
-        with Server(Script(model=play, fault_rate=rate, faults=FAULTS[:-1])) as server:
+        with Server(Script(model=play, fault_rate=rate, faults=QUICK)) as server:
             config = LlmTeacherConfig(base_url=server.url, model="m")
             teacher = load_teacher(Config(teacher=config), Paths(tmp_path / str(rate)))
             assert isinstance(teacher, LlmTeacher)

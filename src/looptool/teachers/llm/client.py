@@ -140,7 +140,7 @@ class Client:
 
     async def _send(self, session: _Session, ask: Ask) -> Answer:
         """One attempt, in the plainest dialect that is needed."""
-        dialect = self._dialect
+        first = dialect = self._dialect
         while True:
             try:
                 answer = await self._attempt(session, ask, dialect.body(ask))
@@ -152,7 +152,7 @@ class Client:
             except StoppedError as stopped:
                 raise session.stop(self._clean(str(stopped))) from None
             else:
-                if dialect != self._dialect:
+                if dialect is not first:
                     self._dialect = dialect
                 return answer
 
