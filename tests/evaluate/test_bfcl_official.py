@@ -3,6 +3,7 @@ folder (it is made there on first use), and give it a minute."""
 
 from __future__ import annotations
 
+import ast
 import json
 import os
 import time
@@ -107,6 +108,81 @@ def test_half_wrong_answers_score_half_and_within_30_seconds(
         assert abs(category.score.accuracy - 0.5) <= 0.011, (
             category.name
         )  # two official answers are wrong
+
+
+class Replays:
+    """Makes the calls of the official multi-turn answers, turn by turn, then says that it is done.
+
+    `spoil` leaves out the last call of every conversation.
+    """
+
+    def __init__(self, python: Path, folder: Path, spoil: bool = False) -> None:
+        self.name, self.identity = "replays", f"spoil {spoil}"
+        self.turns: dict[str, list[list[str]]] = {}
+        with Worker(python, bfcl.SCRIPT, "x", folder, folder / "log") as worker:
+            data = Path(worker.ask("data")) / "possible_answer"
+        for category in bfcl.MULTI_TURN:
+            for line in (data / f"BFCL_v3_{category}.json").read_text("utf-8").splitlines():
+                row = json.loads(line)
+                turns = row["ground_truth"]
+                if spoil:
+                    last = max(at for at, calls in enumerate(turns) if calls)
+                    turns[last].pop()
+                self.turns[row["id"]] = turns
+
+    def answer(self, questions: Sequence[Question]) -> Iterator[Answer]:
+        for question in questions:
+            turn = sum(message.role == "user" for message in question.messages) - 1
+            calls = self.turns[question.id][turn]
+            if question.messages[-1].role != "user" or not calls:
+                yield Answer(id=question.id, text="Done.")
+                continue
+            told = tuple(self._call(text, question) for text in calls)
+            yield Answer(id=question.id, calls=told, began=True)
+
+    @staticmethod
+    def _call(text: str, question: Question) -> tuple[str, str]:
+        call = ast.parse(text, mode="eval").body
+        assert isinstance(call, ast.Call) and isinstance(call.func, ast.Name)
+        name = call.func.id
+        tool = next(tool for tool in question.tools if tool.name == name)
+        properties: Any = tool.parameters["properties"]
+        given = dict(zip(properties, map(ast.literal_eval, call.args), strict=False))
+        given |= {str(k.arg): ast.literal_eval(k.value) for k in call.keywords}
+        return name, json.dumps(given)
+
+
+def test_the_official_multi_turn_answers_pass_and_spoilt_ones_fail(
+    python: Path, tmp_path: Path
+) -> None:
+    right = Replays(python, tmp_path / "x")
+    result = bfcl.evaluate(right, bfcl.MULTI_TURN, 12, python, tmp_path / "right", Silent())
+    assert [c.score.accuracy for c in result.categories] == [1, 1, 1, 1]
+    spoilt = Replays(python, tmp_path / "x", spoil=True)
+    result = bfcl.evaluate(spoilt, ["multi_turn_base"], 12, python, tmp_path / "wrong", Silent())
+    assert result.categories[0].score.accuracy == 0
+
+
+def test_hostile_calls_are_not_run(python: Path, tmp_path: Path) -> None:
+    mark = tmp_path / "mark"
+    attack = f"__import__('pathlib').Path({str(mark)!r}).touch()"
+    calls = [
+        ["open", {"file": str(mark), "mode": "w"}],
+        ["cd", {f"folder='x', b={attack} or ": 1}],
+        [attack, {}],
+        ["ls", {}],
+    ]
+    with Worker(python, bfcl.SCRIPT, "x", tmp_path, tmp_path / "log") as worker:
+        *refused, listed = worker.ask(
+            "execute",
+            category="multi_turn_base",
+            id="multi_turn_base_0",
+            attempt="a",
+            calls=calls,
+        )
+    assert not mark.exists()
+    assert all("is not defined" in said for said in refused)
+    assert "current_directory_content" in listed
 
 
 def test_silence_is_right_where_nothing_fits_and_wrong_where_something_does(

@@ -39,11 +39,14 @@ class Answer(Record):
     num_tokens: int = 0
 
     def as_message(self) -> Message:
-        """The move as the next message of its conversation."""
-        if not self.calls:
+        """The move as the next message of its conversation; plain text if a call is unreadable."""
+        try:
+            raw = [{"name": name, "arguments": json.loads(text)} for name, text in self.calls]
+            return Message.model_validate(
+                {"role": "assistant", "tool_calls": raw, "content": self.text}
+            )
+        except ValueError:
             return Message(role="assistant", content=self.text)
-        raw = [{"name": name, "arguments": json.loads(text)} for name, text in self.calls]
-        return Message.model_validate({"role": "assistant", "tool_calls": raw})
 
 
 class _Chunk(Record):
