@@ -79,10 +79,8 @@ def evaluate(
             if category in MULTI_TURN:
                 from looptool.evaluate.bfcl_multi_turn import converse
 
-                entries = worker.ask("conversations", category=category)
-                results, began = converse(
-                    player, category, entries[:limit], worker, journal, progress
-                )
+                entries = worker.ask("conversations", category=category, limit=limit)
+                results, began = converse(player, category, entries, worker, journal, progress)
             else:
                 entries = worker.ask("questions", category=category)
                 questions = [single_turn(entry) for entry in entries[:limit]]
@@ -91,7 +89,8 @@ def evaluate(
                 began = [answer.began for answer in answers]
             folder = out / "result" / player.name
             write_result(folder / f"BFCL_v3_{category}_result.json", results)
-            made.append((category, results, began, len(results) == len(entries)))
+            whole = len(results) == worker.ask("count", category=category)
+            made.append((category, results, began, whole))
     # A worker of its own: the multi-turn checker remembers conversations by the model's name.
     with Worker(python, SCRIPT, player.name, out / "work", log) as worker:
         scored = [

@@ -37,9 +37,11 @@ class _Conversation:
         self.id: str = entry["id"]
         self.attempt = attempt
         self.turns = [[Message.model_validate(m) for m in turn] for turn in entry["turns"]]
-        self.tools = [
-            tuple(Tool.model_validate(tool) for tool in tools) for tools in entry["tools"]
-        ]
+        self.tools: list[tuple[Tool, ...]] = []
+        for tools in entry["tools"]:
+            unchanged = self.tools[-1] if self.tools else ()
+            given = tools if tools is not None else unchanged
+            self.tools.append(tuple(Tool.model_validate(tool) for tool in given))
         self.messages: list[Message] = []
         self.steps: list[list[Any]] = []
         self.began = False

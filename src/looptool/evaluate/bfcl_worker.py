@@ -131,12 +131,15 @@ class Worker:
         tools = self.text.convert_to_tool(hinted, mapping, style)
         return [tool["function"] for tool in tools]
 
-    def conversations(self, category: str) -> list[dict[str, Any]]:
-        """Multi-turn entries: user turns, and the tools at each of them (some come later)."""
+    def conversations(self, category: str, limit: int | None) -> list[dict[str, Any]]:
+        """The first `limit` multi-turn entries: user turns, and the tools at each of them.
+
+        Tools that stay as they were at the turn before are None.
+        """
         client = import_module("bfcl_eval._llm_response_generation")
         prompts = import_module("bfcl_eval.constants.default_prompts")
         told = []
-        for entry in client.process_multi_turn_test_case(self._entries(category)):
+        for entry in client.process_multi_turn_test_case(self._entries(category)[:limit]):
             functions, later = entry["function"], entry.get("missed_function", {})
             turns, tools = [], []
             for at, turn in enumerate(entry["question"]):
@@ -145,9 +148,15 @@ class Worker:
                     said = prompts.DEFAULT_USER_PROMPT_FOR_ADDITIONAL_FUNCTION_FC
                     turn = [{"role": "user", "content": said}]
                 turns.append(turn)
-                tools.append(self._tools(category, json.loads(json.dumps(functions))))
+                changed = at == 0 or str(at) in later
+                copied = json.loads(json.dumps(functions)) if changed else []
+                tools.append(self._tools(category, copied) if changed else None)
             told.append({"id": entry["id"], "turns": turns, "tools": tools})
         return told
+
+    def count(self, category: str) -> int:
+        """How many questions a category has."""
+        return len(self._entries(category))
 
     def execute(self, category: str, id: str, attempt: str, calls: list[Any]) -> list[str]:
         """What the official classes answer to `calls` ([name, arguments] pairs) of one step.

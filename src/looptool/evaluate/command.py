@@ -54,14 +54,6 @@ def evaluate(
         Optional[Path],  # noqa: UP045
         typer.Option(help="A local clone of ACEBench."),
     ] = None,
-    user_url: Annotated[
-        Optional[str],  # noqa: UP045
-        typer.Option(help="ACEBench agent: the endpoint of the user simulator."),
-    ] = None,
-    user_model: Annotated[
-        Optional[str],  # noqa: UP045
-        typer.Option(help="ACEBench agent: the model that plays the user."),
-    ] = None,
     cache: Cache = None,
 ) -> None:
     """Score a model by an official checker: per category, with intervals and the call rate."""
@@ -82,8 +74,6 @@ def evaluate(
         format=format,
         base_url=base_url,
         acebench=acebench,
-        user_url=user_url,
-        user_model=user_model,
         cache=cache,
         max_new_tokens=max_new_tokens,
     )

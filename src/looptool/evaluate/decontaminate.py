@@ -47,7 +47,7 @@ class ExamData:
         self._signatures: set[Signature] = set()
         for tool in tools:
             self._names.add(normal_name(str(tool.get("name", ""))))
-            if signature := parameter_signature(tool.get("parameters")):
+            if signature := parameter_signature(tool.get("parameters") or tool.get("arguments")):
                 self._signatures.add(signature)
         self._questions = [shingles for text in questions if (shingles := _shingles(text))]
         self._with: dict[tuple[str, ...], list[int]] = {}

@@ -34,8 +34,6 @@ class Request:
     format: str | None = None
     base_url: str | None = None
     acebench: Path | None = None
-    user_url: str | None = None
-    user_model: str | None = None
     cache: Path | None = None
     max_new_tokens: int = MAX_NEW_TOKENS
 
@@ -79,15 +77,12 @@ def run_eval(request: Request, progress: Progress) -> tuple[list[SuiteResult], A
     from looptool.evaluate import acebench
 
     clone = acebench.check_clone(request.acebench)
-    simulator = acebench.simulator(request.user_url, request.user_model)
     categories = pick(request.categories or acebench.DEFAULT, acebench.CATEGORIES, acebench.GROUPS)
     players = _players(request, cache)
     with _locked(out):
         python = checker_python(cache, progress)
         results = [
-            acebench.evaluate(
-                player, categories, request.limit, clone, simulator, python, out, progress
-            )
+            acebench.evaluate(player, categories, request.limit, clone, python, out, progress)
             for player in players
         ]
         return _finish(results, acebench.AVERAGES, request, out)

@@ -1,0 +1,257 @@
+"""ACEBench, English, normal and special: the official checker from a local clone, our generation.
+
+Normal questions are asked in the model's own chat format, with the tools as tools, and the calls
+are written as the checker reads them. Special ones are asked with the official prompt, because the
+checker looks for the phrases that it asks for. The checker has known defects (it deletes spaces in
+strings of multi-turn answers, for one); the figure is the official one all the same.
+"""
+
+from __future__ import annotations
+
+import ast
+import json
+import re
+import shutil
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from looptool.errors import UserError
+from looptool.evaluate.answers import Answer, Player, Question, answer_all
+from looptool.evaluate.averages import Mean
+from looptool.evaluate.bfcl import write_result
+from looptool.evaluate.results import Average, CategoryResult, SuiteResult
+from looptool.evaluate.worker import Worker
+from looptool.runs.store import write_atomic
+from looptool.work import Progress
+
+SIZES = {
+    "normal_single_turn_single_function": 100,
+    "normal_single_turn_parallel_function": 100,
+    "normal_multi_turn_user_adjust": 123,
+    "normal_multi_turn_user_switch": 100,
+    "normal_similar_api": 50,
+    "normal_preference": 50,
+    "normal_atom_bool": 50,
+    "normal_atom_enum": 50,
+    "normal_atom_number": 50,
+    "normal_atom_list": 50,
+    "normal_atom_object_deep": 50,
+    "normal_atom_object_short": 50,
+    "special_incomplete": 50,
+    "special_error_param": 50,
+    "special_irrelevant": 50,
+}
+"""Questions of each category in the version that this is for."""
+CATEGORIES = tuple(SIZES)
+NORMAL = tuple(name for name in CATEGORIES if name.startswith("normal"))
+SPECIAL = tuple(name for name in CATEGORIES if name.startswith("special"))
+GROUPS = {"all": CATEGORIES, "normal": NORMAL, "special": SPECIAL}
+DEFAULT = "all"
+AVERAGES = (
+    (Average(name="normal"), Mean(NORMAL)),
+    (Average(name="special"), Mean(SPECIAL)),
+)
+SCRIPT = Path(__file__).with_name("acebench_worker.py")
+_DATA = Path("data_all", "data_en")
+_CODE = ("eval_main.py", "category.py", "model_eval", "model_inference")
+
+
+def check_clone(clone: Path | None) -> Path:
+    """The clone, if it is one of the version that this is for; UserError in one line if not."""
+    if clone is None:
+        raise UserError("--suite acebench needs --acebench PATH, a local clone of ACEBench")
+    for part in (*_CODE, *(str(_DATA / f"data_{name}.json") for name in CATEGORIES)):
+        if not (clone / part).exists():
+            raise UserError(f"--acebench {clone}: no clone of ACEBench, it has no {part}")
+    for name, size in SIZES.items():
+        found = len(_load(clone / _DATA / f"data_{name}.json"))
+        if found != size:
+            raise UserError(
+                f"--acebench {clone}: another version, {name} has {found} questions, not {size}"
+            )
+    return clone
+
+
+def evaluate(
+    player: Player,
+    categories: Sequence[str],
+    limit: int | None,
+    clone: Path,
+    python: Path,
+    out: Path,
+    progress: Progress,
+) -> SuiteResult:
+    """Answer the first `limit` questions (all, if None) of each category, and score them.
+
+    The clone stays as it is: the checker runs in a copy under `out`/checker, whose `result_all`
+    and `score_all` hold the official files.
+    """
+    copy = out / "checker"
+    _copy(clone, copy, categories, limit)
+    log = out / "work" / f"{player.name}-checker.log"
+    began: dict[str, dict[str, bool]] = {}
+    with Worker(python, SCRIPT, player.name, copy, log) as worker:
+        prompts = worker.ask("prompts")
+        for category in categories:
+            entries = _load(copy / _DATA / f"data_{category}.json")
+            special = category in SPECIAL
+            questions = [
+                special_question(entry, prompts) if special else normal_question(entry)
+                for entry in entries
+            ]
+            journal = out / "work" / player.name / f"{category}.jsonl"
+            answers = answer_all(player, category, questions, journal, progress)
+            rows = {a.id: a.text if special and not a.calls else as_text(a) for a in answers}
+            folder = copy / "result_all" / "result_en" / player.name
+            write_result(folder / f"data_{category}_result.json", rows)
+            began[category] = {answer.id: answer.began for answer in answers}
+        worker.ask("evaluate", categories=list(categories))
+        scored = []
+        for category in categories:
+            outcomes = worker.ask("outcomes", category=category)
+            whole = len(began[category]) == SIZES[category]
+            scored.append(_category(category, outcomes, began[category], whole))
+            official = worker.ask("official", category=category)
+            if abs(official - scored[-1].score.accuracy) > 0.0006:  # it rounds to three places
+                progress.say(f"{category}: eval_main.py says {official}, its own functions differ")
+    return SuiteResult(suite="ACEBench", contender=player.name, categories=tuple(scored))
+
+
+def normal_question(entry: dict[str, Any]) -> Question:
+    """The conversation as messages, the tools as tools, time or profile as the system message."""
+    about = entry.get("time") or ""
+    if profile := entry.get("profile"):
+        about = f"Character profile of the user:\n{profile}"
+    messages = [{"role": "system", "content": about}] if about else []
+    messages += list(_turns(str(entry["question"])))
+    given = entry["function"]
+    tools = [_tool(tool) for tool in ([given] if isinstance(given, dict) else given)]
+    return Question.model_validate({"id": entry["id"], "messages": messages, "tools": tools})
+
+
+def special_question(entry: dict[str, Any], prompts: dict[str, str]) -> Question:
+    """The official prompt, to the letter: tools as text, no tools of the chat format."""
+    given = entry["function"]
+    functions = [given] if isinstance(given, dict | str) else given
+    system = prompts["special"].format(time=entry.get("time", ""), function=functions)
+    user = prompts["user"].format(question=entry["question"])
+    messages = [{"role": "system", "content": system}, {"role": "user", "content": user}]
+    return Question.model_validate({"id": entry["id"], "messages": messages})
+
+
+def as_text(answer: Answer) -> str:
+    """Calls as `[Fn(a='x', b=1)]`.
+
+    The official code evaluates arithmetic in what it reads. So names must be plain, and a text that
+    is no call is passed on only if there is nothing in it to evaluate.
+    """
+    if not answer.calls:
+        return answer.text if _inert(answer.text) else "[]"
+    written = []
+    for name, text in answer.calls:
+        try:
+            arguments = json.loads(text)
+        except ValueError:
+            return "[]"
+        plain = re.fullmatch(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*", name, re.ASCII)
+        if not plain or not isinstance(arguments, dict):
+            return "[]"
+        if not all(re.fullmatch(r"[A-Za-z_]\w*", key, re.ASCII) for key in arguments):
+            return "[]"
+        inside = ", ".join(f"{key}={value!r}" for key, value in arguments.items())
+        written.append(f"{name}({inside})")
+    return f"[{', '.join(written)}]"
+
+
+def _inert(text: str) -> bool:
+    """Whether no expression in brackets in `text` holds anything that is evaluated."""
+    starts = [at for at, mark in enumerate(text) if mark == "["]
+    if not starts:
+        return True
+    for squeezed in (text, "".join(text.split())):
+        for start in (at for at, mark in enumerate(squeezed) if mark == "["):
+            for end in (at + 1 for at, mark in enumerate(squeezed) if mark == "]" and at > start):
+                try:
+                    tree = ast.parse(squeezed[start:end], mode="eval")
+                except (SyntaxError, ValueError, RecursionError, MemoryError):
+                    continue
+                if any(isinstance(node, ast.BinOp | ast.Lambda) for node in ast.walk(tree)):
+                    return False
+    return True
+
+
+def _turns(history: str) -> Iterator[dict[str, str]]:
+    """`user: …` and `system: …` lines as messages; the system is the assistant there."""
+    parts = re.split(r"^(user|system):", history, flags=re.MULTILINE)
+    if len(parts) < 3 or parts[0].strip():
+        yield {"role": "user", "content": history.strip()}
+        return
+    for who, said in zip(parts[1::2], parts[2::2], strict=True):
+        yield {"role": "user" if who == "user" else "assistant", "content": said.strip()}
+
+
+def _tool(given: dict[str, Any]) -> dict[str, Any]:
+    schema = given.get("parameters") or given.get("arguments") or {"type": "object"}
+    about = str(given.get("description") or "")
+    return {"name": given["name"], "description": about, "parameters": _json_schema(schema)}
+
+
+_TYPES = {"dict": "object", "float": "number", "list": "array", "tuple": "array", "any": "string"}
+
+
+def _json_schema(value: Any) -> Any:
+    """The schema with the suite's own type names translated."""
+    if isinstance(value, list):
+        return [_json_schema(item) for item in value]
+    if not isinstance(value, dict):
+        return value
+    made = {key: _json_schema(inner) for key, inner in value.items()}
+    if isinstance(made.get("type"), str):
+        made["type"] = _TYPES.get(made["type"], made["type"])
+    return made
+
+
+def _category(
+    name: str, outcomes: list[tuple[str, bool]], began: dict[str, bool], whole: bool
+) -> CategoryResult:
+    """Several rows of one conversation are one outcome."""
+    many = name.startswith("normal_multi_turn")
+    called: dict[str, bool] = {}
+    for id, call in began.items():
+        key = id.rsplit("_", 1)[0] if many else id
+        called[key] = called.get(key, False) or call
+    wrong = sum(not right for _, right in outcomes)
+    return CategoryResult(
+        name=name,
+        ids=tuple(id for id, _ in outcomes),
+        right=tuple(right for _, right in outcomes),
+        began=tuple(called[id] for id, _ in outcomes),
+        whole=whole,
+        reasons={"wrong": wrong} if wrong else {},
+    )
+
+
+def _copy(clone: Path, copy: Path, categories: Sequence[str], limit: int | None) -> None:
+    """The checker and the questions that are asked: it wants files of one length."""
+    for part in _CODE:
+        source, target = clone / part, copy / part
+        if source.is_dir():
+            shutil.copytree(source, target, dirs_exist_ok=True)
+        else:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(source, target)
+    for category in categories:
+        for folder in (_DATA, _DATA / "possible_answer"):
+            name = folder / f"data_{category}.json"
+            lines = (clone / name).read_text(encoding="utf-8").splitlines()
+            kept = [line for line in lines if line.strip()][:limit]
+            write_atomic(copy / name, "\n".join(kept).encode())
+
+
+def _load(path: Path) -> list[dict[str, Any]]:
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+        return [json.loads(line) for line in lines if line.strip()]
+    except ValueError as error:
+        raise UserError(f"{path} is not readable: {error}") from None
