@@ -1,0 +1,81 @@
+"""The plain way to generate, for models whose attention is not transformers' standard one.
+
+Left-padded batches through `model.generate`: every sample of a group pays for its own prompt.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+from looptool.models.engine import Completion, Engine, Sampling, in_order
+
+if TYPE_CHECKING:
+    import torch
+
+
+class PlainEngine(Engine):
+    """The same answers as `Engine`, slower."""
+
+    def generate(
+        self, prompts: Sequence[Sequence[int]], sampling: Sampling
+    ) -> Iterator[list[Completion]]:
+        """As `Engine.generate`; `sampling.seed` and the batch decide the draws."""
+        import torch
+
+        at_once = max(1, self.max_rows // sampling.num_samples)
+        order = in_order(prompts)
+        devices = [self.model.device] if self.model.device.type == "cuda" else []
+        with torch.no_grad(), torch.random.fork_rng(devices=devices):
+            torch.manual_seed(sampling.seed)
+            for start in range(0, len(order), at_once):
+                yield from self._batch(prompts, order[start : start + at_once], sampling)
+
+    def _batch(
+        self, prompts: Sequence[Sequence[int]], indices: Sequence[int], sampling: Sampling
+    ) -> Iterator[list[Completion]]:
+        import torch
+
+        width = max(len(prompts[i]) for i in indices)
+        stops = sorted(self.format.stop_ids)
+        ids = [[stops[0]] * (width - len(prompts[i])) + list(prompts[i]) for i in indices]
+        mask = [[0] * (width - len(prompts[i])) + [1] * len(prompts[i]) for i in indices]
+        draws = {"do_sample": True, "temperature": sampling.temperature, "top_k": 0, "top_p": 1.0}
+        out = self.model.generate(  # type: ignore[operator]
+            input_ids=torch.tensor(ids, device=self.model.device),
+            attention_mask=torch.tensor(mask, device=self.model.device),
+            num_return_sequences=sampling.num_samples,
+            max_new_tokens=sampling.max_new_tokens,
+            eos_token_id=stops,
+            pad_token_id=stops[0],
+            return_dict_in_generate=True,
+            output_logits=True,
+            **(draws if sampling.temperature else {"do_sample": False}),
+        )
+        chosen_RC = out.sequences[:, width:]
+        logps_RC = _logps(out.logits, chosen_RC)
+        for at, prompt in enumerate(indices):
+            rows = range(at * sampling.num_samples, (at + 1) * sampling.num_samples)
+            yield [self._completion(prompt, chosen_RC[row], logps_RC[row]) for row in rows]
+
+    def _completion(self, prompt: int, ids_C: torch.Tensor, logps_C: torch.Tensor) -> Completion:
+        ids: list[int] = ids_C.tolist()
+        end = next((i + 1 for i, token in enumerate(ids) if token in self.format.stop_ids), None)
+        return Completion(
+            prompt=prompt,
+            ids=ids[:end],
+            logps=logps_C[:end].tolist(),
+            stopped=end is not None,
+        )
+
+
+def _logps(logits: Sequence[torch.Tensor], chosen_RC: torch.Tensor) -> torch.Tensor:
+    """Log-probs (R, C) at temperature 1, step by step: all logits at once would be large."""
+    import torch
+
+    steps = []
+    for step, logits_RV in enumerate(logits):
+        scores = logits_RV.float()
+        at_R1 = chosen_RC[:, step, None]
+        steps.append(scores.gather(-1, at_R1)[:, 0] - scores.logsumexp(-1))
+    return torch.stack(steps, dim=1)

@@ -1,0 +1,57 @@
+"""The plain path gives the engine's answers, for models that the engine cannot decode."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+from transformers import LlamaConfig, LlamaForCausalLM
+
+from looptool.models.engine import Engine, Sampling
+from looptool.models.plain import PlainEngine
+
+
+class StopsAtThree:
+    """All that an engine asks of a chat format."""
+
+    stop_ids = frozenset({3})
+
+
+@pytest.fixture(scope="module")
+def model() -> Any:
+    torch.manual_seed(0)
+    made = LlamaForCausalLM(
+        LlamaConfig(
+            vocab_size=40,
+            hidden_size=32,
+            intermediate_size=48,
+            num_hidden_layers=2,
+            num_attention_heads=4,
+            num_key_value_heads=2,
+        )
+    ).eval()
+    for parameter in made.parameters():
+        parameter.data.mul_(3)  # sharper, so that outputs vary and end
+    return made
+
+
+PROMPTS = [[5, 6, 7, 8], [9, 10], [11, 12, 13, 14, 15, 16], [17]]
+
+
+def test_greedy_answers_are_the_engine_s(model: Any) -> None:
+    sampling = Sampling(max_new_tokens=24)
+    plain = PlainEngine(model, StopsAtThree(), max_rows=3).generate_all(PROMPTS, sampling)  # type: ignore[arg-type]
+    fast = Engine(model, StopsAtThree()).generate_all(PROMPTS, sampling)  # type: ignore[arg-type]
+    for (one,), (other,) in zip(plain, fast, strict=True):
+        assert (one.prompt, one.ids, one.stopped) == (other.prompt, other.ids, other.stopped)
+        torch.testing.assert_close(
+            torch.tensor(one.logps), torch.tensor(other.logps), atol=1e-4, rtol=0
+        )
+
+
+def test_groups_are_whole_and_their_draws_differ(model: Any) -> None:
+    sampling = Sampling(max_new_tokens=12, temperature=1.0, num_samples=4, seed=1)
+    groups = PlainEngine(model, StopsAtThree(), max_rows=8).generate_all(PROMPTS, sampling)  # type: ignore[arg-type]
+    assert [[c.prompt for c in group] for group in groups] == [[i] * 4 for i in range(4)]
+    assert len({tuple(c.ids) for group in groups for c in group}) > 4
