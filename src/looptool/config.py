@@ -101,6 +101,8 @@ class SeedConfig(_Section):
     """How many tools to write, held-out branches included."""
     tools_file: str | None = None
     """A JSON file with a list of your own tools; no others are written then."""
+    domains: tuple[str, ...] = ()
+    """Grow the Context Tree from these domains; empty: the vocabulary's. Offline: some of those."""
     samples: Positive = 2000
     """How many training samples the dialogues are to give."""
     held_out_samples: Positive = 200
@@ -122,6 +124,10 @@ class SeedConfig(_Section):
             raise ValueError(f"shares sum to {sum(self.shares.values()):.3f}; they must sum to 1")
         if self.distractors[0] > self.distractors[1]:
             raise ValueError("distractors: the least comes before the most")
+        if len({name.strip().casefold() for name in self.domains} - {""}) < len(self.domains):
+            raise ValueError("domains: a name is empty or stands twice")
+        if self.domains and self.tools_file:
+            raise ValueError("domains: tools_file gives the tools; leave one of the two out")
         return self
 
 

@@ -13,6 +13,7 @@ from looptool.teachers.offline.sense import recognise
 from looptool.toolmatch import check_tool, validate_call
 
 LEAVES = list(leaves())
+PATHS = [leaf.path for leaf in LEAVES]
 
 
 @pytest.mark.parametrize("path", sorted(DOMAINS.glob("*.toml")), ids=lambda path: path.stem)
@@ -44,10 +45,10 @@ def test_every_value_can_be_said_and_obeys_the_schema(leaf: Leaf) -> None:
 
 def test_held_out_branches_follow_the_share_and_the_seed() -> None:
     branches = {(leaf.domain, leaf.group) for leaf in LEAVES}
-    held = held_out_branches(0.2, 1)
+    held = held_out_branches(PATHS, 0.2, 1)
     assert held <= branches
     assert abs(len(held) / len(branches) - 0.2) < 0.02
-    assert held == held_out_branches(0.2, 1) != held_out_branches(0.2, 2)
+    assert held == held_out_branches(PATHS, 0.2, 1) != held_out_branches(PATHS, 0.2, 2)
 
 
 def test_naming_styles_are_drawn_and_reversible() -> None:

@@ -172,8 +172,10 @@ def test_a_tool_that_stays_bad_is_none(tmp_path: Path) -> None:
 
 
 def test_the_context_tree_grows_from_names(tmp_path: Path) -> None:
-    grown = Stage(tmp_path, play).run(lambda teacher: teacher.grow_tree(["City Travel"]))
-    assert grown == [("city_travel", "tours", "find_tour")]
+    grown = Stage(tmp_path / "1", play).run(lambda teacher: teacher.grow_domain("City Travel"))
+    assert grown == (("city_travel", "tours", "find_tour"),)
+    nothing = Stage(tmp_path / "2", answers({"groups": []}))
+    assert nothing.run(lambda teacher: teacher.grow_domain("City Travel")) == ()
 
 
 PARIS = ToolCall(name="get_weather", arguments={"city": "Paris"})

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from looptool.seed.dice import dice, shuffled
 from looptool.seed.vocabulary import Domain, Operation, read_vocabulary
+from looptool.teachers.base import TreePath
 
 
 @dataclass(frozen=True)
@@ -18,7 +19,7 @@ class Leaf:
     operation: Operation
 
     @property
-    def path(self) -> tuple[str, str, str]:
+    def path(self) -> TreePath:
         return self.domain, self.group, self.operation.name
 
 
@@ -29,19 +30,23 @@ def leaves(vocabulary: tuple[Domain, ...] | None = None) -> Iterator[Leaf]:
             yield Leaf(domain.name, group.name, operation)
 
 
-def held_out_branches(share: float, seed: int) -> frozenset[tuple[str, str]]:
-    """The (domain, group) branches that are held out: `share` of all, by the draw of `seed`.
+def held_out_branches(
+    paths: Iterable[TreePath], share: float, seed: int
+) -> frozenset[tuple[str, str]]:
+    """The (domain, group) branches of a tree that are held out: `share` of all, by the draw of
+    `seed`, and at least one unless that is 0. Never all.
 
     About half of them are whole domains, so that both a new corner of a known domain and a wholly
     new one are examined.
     """
     rng = dice("held-out", seed)
-    vocabulary = read_vocabulary()
-    branches = [(d.name, g.name) for d in vocabulary for g in d.groups]
-    wanted = round(share * len(branches))
+    branches = list(dict.fromkeys(path[:2] for path in paths))
+    domains: dict[str, set[tuple[str, str]]] = {}
+    for branch in branches:
+        domains.setdefault(branch[0], set()).add(branch)
+    wanted = min(max(round(share * len(branches)), int(share > 0)), len(branches) - 1)
     held: set[tuple[str, str]] = set()
-    for domain in shuffled(rng, vocabulary):
-        groups = {(domain.name, group.name) for group in domain.groups}
+    for groups in shuffled(rng, list(domains.values())):
         if len(held) + len(groups) <= wanted / 2 + 1 and len(groups) <= wanted:
             held |= groups
     for branch in shuffled(rng, branches):
@@ -51,18 +56,18 @@ def held_out_branches(share: float, seed: int) -> frozenset[tuple[str, str]]:
     return frozenset(held)
 
 
-def spread(items: list[Leaf], number: int, seed: int) -> list[tuple[Leaf, int]]:
+def spread(paths: Sequence[TreePath], number: int, seed: int) -> list[tuple[TreePath, int]]:
     """`number` leaves, group by group (their operations work together), dealt evenly over the
     domains; with each the how-manieth time it is used.
     """
-    groups: dict[tuple[str, str], list[Leaf]] = {}
-    for leaf in items:
-        groups.setdefault((leaf.domain, leaf.group), []).append(leaf)
-    by_domain: dict[str, list[list[Leaf]]] = {}
+    groups: dict[tuple[str, str], list[TreePath]] = {}
+    for path in paths:
+        groups.setdefault(path[:2], []).append(path)
+    by_domain: dict[str, list[list[TreePath]]] = {}
     for (domain, _), group in shuffled(dice("spread", seed), list(groups.items())):
         by_domain.setdefault(domain, []).append(group)
-    order: list[Leaf] = []
-    while len(order) < len(items):
+    order: list[TreePath] = []
+    while len(order) < len(paths):
         for pile in by_domain.values():
             order.extend(pile.pop() if pile else ())
     if not order:

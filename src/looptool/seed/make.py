@@ -108,9 +108,10 @@ def _outside(tools: list[Written]) -> list[Written]:
     """For tools of your own: operations of the vocabulary, as examples of what they cannot do."""
     if not tools or tools[0].path[0] != OWN:
         return []
+    known = {leaf.path: leaf.operation for leaf in leaves()}
     return [
-        Written(tool=cast(leaf.operation, leaf.group, n), path=leaf.path)
-        for n, (leaf, _) in enumerate(spread(list(leaves()), NUM_OUTSIDE, 0))
+        Written(tool=cast(known[path], path[1], n), path=path)
+        for n, (path, _) in enumerate(spread(list(known), NUM_OUTSIDE, 0))
     ]
 
 

@@ -14,46 +14,53 @@ from looptool.errors import UserError
 from looptool.records import Record, Tool
 from looptool.seed.checks import Fault, same_tool
 from looptool.seed.constraint_tree import draw_constraints, snake_case
-from looptool.seed.context_tree import Leaf, held_out_branches, leaves, spread
+from looptool.seed.context_tree import held_out_branches, leaves, spread
 from looptool.seed.dice import stable
-from looptool.teachers.base import ToolBrief, ToolWriter
+from looptool.teachers.base import ToolBrief, ToolWriter, TreePath
 from looptool.toolmatch import check_tools
 from looptool.work import Work
 
 OWN = "own"
 """The domain of tools that a user gave."""
-Path3 = tuple[str, str, str]
 
 
 class Written(Record):
-    """A tool and its place in the Context Tree: domain, group, operation."""
+    """A tool and its place in the Context Tree."""
 
     tool: Tool
-    path: Path3
+    path: TreePath
 
 
 class _Attempt(Record):
     tool: Tool | None
 
 
+class _Grown(Record):
+    paths: tuple[TreePath, ...]
+
+
 def write_tools(
     config: SeedConfig, seed: int, teacher: ToolWriter, work: Work, concurrency: int
 ) -> tuple[list[Written], list[Written], Counter[str]]:
-    """Tools to train on, held-out tools from other branches, and what was rejected."""
-    held = held_out_branches(config.held_out_share, seed)
-    sides: tuple[list[Leaf], list[Leaf]] = ([], [])
-    for leaf in leaves():
-        sides[(leaf.domain, leaf.group) in held].append(leaf)
+    """Tools to train on, held-out tools from other branches, and what was rejected.
+
+    Raises UserError where `config.domains` names what the teacher can make nothing of.
+    """
+    paths = _tree(config, teacher, work, concurrency)
+    held = held_out_branches(paths, config.held_out_share, seed)
+    sides: tuple[list[TreePath], list[TreePath]] = ([], [])
+    for path in paths:
+        sides[path[:2] in held].append(path)
     num_held = min(config.tools - 1, max(1, round(config.tools * config.held_out_share)))
     num_held = num_held if sides[1] and config.tools > 1 else 0
     briefs = [
         ToolBrief(
-            path=leaf.path,
-            seed=stable(seed, *leaf.path, use) >> 16,
-            constraints=draw_constraints(stable(seed, *leaf.path, use) >> 16).words(),
+            path=path,
+            seed=stable(seed, *path, use) >> 16,
+            constraints=draw_constraints(stable(seed, *path, use) >> 16).words(),
         )
         for side, number in zip(sides, (config.tools - num_held, num_held), strict=True)
-        for leaf, use in spread(side, number, seed)
+        for path, use in spread(side, number, seed)
     ]
 
     async def write(brief: ToolBrief) -> _Attempt:
@@ -68,6 +75,30 @@ def write_tools(
         concurrency=concurrency,
     )
     return _distinct(briefs, attempts, held)
+
+
+def _tree(config: SeedConfig, teacher: ToolWriter, work: Work, concurrency: int) -> list[TreePath]:
+    """The leaves of the Context Tree: the vocabulary's, or grown by the teacher from names."""
+    if not config.domains:
+        return [leaf.path for leaf in leaves()]
+
+    async def grow(name: str) -> _Grown:
+        return _Grown(paths=await teacher.grow_domain(name))
+
+    grown = work.map(
+        "seed-tree",
+        config.domains,
+        grow,
+        key=lambda name: name,
+        result=_Grown,
+        concurrency=concurrency,
+    )
+    for name, domain in zip(config.domains, grown, strict=True):
+        if not domain.paths:
+            raise UserError(
+                f"data.domains: nothing came of {name!r}; start a new run with another name for it"
+            )
+    return list(dict.fromkeys(path for domain in grown for path in domain.paths))
 
 
 def _distinct(

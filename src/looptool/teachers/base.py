@@ -23,15 +23,18 @@ from looptool.records import (
     Turn,
 )
 
+TreePath = tuple[str, str, str]
+"""A leaf of the Context Tree: domain, group, operation."""
+
 
 class ToolBrief(Record):
     """What tool to write: a leaf of the Context Tree and a draw from the Constraint Tree.
 
-    `path` is (domain, group, operation); `constraints` are stated in words for a language model,
-    and `seed` gives the offline teacher the same draw again.
+    `constraints` are stated in words for a language model, and `seed` gives the offline teacher the
+    same draw again.
     """
 
-    path: tuple[str, str, str]
+    path: TreePath
     constraints: tuple[str, ...] = ()
     seed: int = 0
 
@@ -87,7 +90,14 @@ class Case(Record):
 
 
 class ToolWriter(Protocol):
-    """Writes the tools of the seed."""
+    """Grows the Context Tree and writes the tools of the seed."""
+
+    async def grow_domain(self, name: str) -> tuple[TreePath, ...]:
+        """The leaves of one domain, each once; none if nothing came of it.
+
+        Raises UserError for a domain of which this teacher knows nothing.
+        """
+        ...
 
     async def write_tool(self, brief: ToolBrief) -> Tool | None:
         """A valid tool for the brief, or None if none came of it."""

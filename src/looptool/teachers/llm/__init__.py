@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from looptool.config import Config, LlmTeacherConfig
 from looptool.records import Failure, Judgement, Label, Sample, Tool, ToolCall, Turn
 from looptool.runs.paths import Paths
-from looptool.teachers.base import Case, DialogueBrief, Scene, ToolBrief, Variation
+from looptool.teachers.base import Case, DialogueBrief, Scene, ToolBrief, TreePath, Variation
 from looptool.teachers.llm import expander, judge, simulator, writer
 from looptool.teachers.llm.cache import CallCache
 from looptool.teachers.llm.client import Client
@@ -45,9 +43,8 @@ class LlmTeacher:
     async def write_tool(self, brief: ToolBrief) -> Tool | None:
         return await writer.write_tool(self._voice, brief)
 
-    async def grow_tree(self, domains: Sequence[str]) -> list[tuple[str, str, str]]:
-        """Leaves (domain, group, operation) of a Context Tree over these domains."""
-        return await writer.grow_tree(self._voice, domains)
+    async def grow_domain(self, name: str) -> tuple[TreePath, ...]:
+        return await writer.grow_domain(self._voice, name)
 
     async def plan(self, brief: DialogueBrief) -> tuple[Turn, ...]:
         return await simulator.plan(self._voice, brief)

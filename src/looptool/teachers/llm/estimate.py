@@ -78,11 +78,13 @@ async def estimate(teacher: Teacher, ledger: Ledger, config: Config) -> Estimate
     Tree, so that every kind can be tried whatever became of the others.
     """
     meter = _Meter(ledger)
-    drawn = spread(list(leaves()), SAMPLE, config.seed)
-    tools = tuple(cast(leaf.operation, leaf.group, config.seed) for leaf, _ in drawn)
+    known = {leaf.path: leaf.operation for leaf in leaves()}
+    drawn = [path for path, _ in spread(list(known), SAMPLE, config.seed)]
+    tools = tuple(cast(known[path], path[1], config.seed) for path in drawn)
     words = draw_constraints(config.seed).words()
-    briefs = [ToolBrief(path=leaf.path, constraints=words) for leaf, _ in drawn]
+    briefs = [ToolBrief(path=path, constraints=words) for path in drawn]
     pieces = planned(config)
+    await meter.measure("domains", pieces, teacher.grow_domain, config.data.domains)
     await meter.measure("tools", pieces, teacher.write_tool, briefs)
     dialogues: list[Sample] = []
     await meter.measure(
@@ -104,6 +106,7 @@ def planned(config: Config) -> dict[str, int]:
     judged = config.rounds * failing * config.verify.enabled
     expanded = min(config.expand.max_failures or failing, failing) * config.expand.enabled
     return {
+        "domains": len(data.domains),
         "tools": 0 if data.tools_file else data.tools,
         "dialogues": data.samples + data.held_out_samples,
         "judgements": judged + 2 * config.verify.calibration_samples * config.verify.enabled,

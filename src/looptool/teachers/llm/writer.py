@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 import re
-from collections.abc import Sequence
 
 from looptool.records import Tool
 from looptool.seed.constraint_tree import snake_case
-from looptool.teachers.base import ToolBrief
+from looptool.teachers.base import ToolBrief, TreePath
 from looptool.teachers.llm.calls import UnusableError
 from looptool.teachers.llm.prompts import quote, render
 from looptool.teachers.llm.shapes import ToolShape, TreeShape
@@ -53,28 +51,22 @@ def sound_tool(shape: ToolShape) -> Tool:
     return tool
 
 
-async def grow_tree(voice: Voice, domains: Sequence[str]) -> list[tuple[str, str, str]]:
-    """Leaves (domain, group, operation) of a Context Tree over these domains, each once.
+async def grow_domain(voice: Voice, name: str) -> tuple[TreePath, ...]:
+    """The leaves of one domain of the Context Tree, each once; none if nothing usable comes."""
+    domain = snake_case(name) or name
 
-    A domain of which nothing usable comes gives none.
-    """
-    trees = await asyncio.gather(*(_grow(voice, domain) for domain in domains))
-    return list(dict.fromkeys(leaf for tree in trees for leaf in tree))
-
-
-async def _grow(voice: Voice, domain: str) -> list[tuple[str, str, str]]:
-    def leaves(shape: TreeShape) -> list[tuple[str, str, str]]:
+    def leaves(shape: TreeShape) -> tuple[TreePath, ...]:
         paths = [
-            (snake_case(domain), snake_case(group.name), snake_case(operation))
+            (domain, snake_case(group.name), snake_case(operation))
             for group in shape.groups
             for operation in group.operations
         ]
         if not paths or not all(all(path) for path in paths):
             raise ValueError("groups: every group and operation needs a name")
-        return paths
+        return tuple(dict.fromkeys(paths))
 
-    chat = render("tree", domain=quote(domain))
+    chat = render("tree", domain=quote(name))
     try:
         return await voice.ask("tree", chat, TreeShape, leaves)
     except UnusableError:
-        return []
+        return ()

@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+from looptool.errors import UserError
 from looptool.records import Failure, Judgement, Label, Sample, Tool, ToolCall, Turn
-from looptool.seed.constraint_tree import cast
+from looptool.seed.constraint_tree import cast, snake_case
 from looptool.seed.context_tree import leaves
 from looptool.seed.dice import dice
-from looptool.teachers.base import Case, DialogueBrief, Judge, Scene, ToolBrief, Variation
+from looptool.teachers.base import (
+    Case,
+    DialogueBrief,
+    Judge,
+    Scene,
+    ToolBrief,
+    TreePath,
+    Variation,
+)
 from looptool.teachers.offline.scenes import write_script
 from looptool.teachers.offline.script import Beat, Step
 from looptool.teachers.offline.understand import understand
@@ -33,6 +42,17 @@ class OfflineTeacher:
         self.name = judge.name
         self._leaves = {leaf.path: leaf for leaf in leaves()}
         self._script: tuple[DialogueBrief, tuple[Beat, ...]] | None = None
+
+    async def grow_domain(self, name: str) -> tuple[TreePath, ...]:
+        """The vocabulary's operations of this domain; UserError if it has no such domain."""
+        known = {path[0]: None for path in self._leaves}
+        domain = snake_case(name)
+        if domain not in known:
+            raise UserError(
+                f"data.domains: the offline teacher knows no {name!r}; it knows "
+                f"{', '.join(known)}. A teacher of type llm takes any name"
+            )
+        return tuple(path for path in self._leaves if path[0] == domain)
 
     async def write_tool(self, brief: ToolBrief) -> Tool | None:
         """The operation at the brief's path, cast by the draw of its seed."""
