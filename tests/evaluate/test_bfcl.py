@@ -21,7 +21,9 @@ from looptool.evaluate.players import EnginePlayer, ServerPlayer, file_name, to_
 from looptool.evaluate.results import CategoryResult, SuiteResult
 from looptool.evaluate.suites import Request, engine_player, pick, run_eval
 from looptool.evaluate.table import suite_markdown, suite_rows
+from looptool.models.precision import Precision
 from looptool.records import Message, Mismatch, ToolCall
+from looptool.runs.store import write_records
 from looptool.work import Silent
 
 CALL = '<tool_call>\n{"name": "get", "arguments": {"city": "Rome"}}\n</tool_call>'
@@ -105,6 +107,7 @@ def test_result_files_are_official_rows_in_order(tmp_path: Path) -> None:
 
 
 def test_a_model_folder_answers_with_its_own_engine(tiny_policy: Path, tmp_path: Path) -> None:
+    write_records(tmp_path / "precision-cpu.jsonl", [Precision(dtype="float32")])
     contender = find_contender(str(tiny_policy), tmp_path)
     player = engine_player(contender, max_new_tokens=4)
     asked = [*questions(3), questions(1)[0].model_copy(update={"id": "long"})]

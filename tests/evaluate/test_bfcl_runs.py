@@ -13,6 +13,7 @@ from looptool.evaluate.suites import Request, run_eval
 from looptool.models.precision import Precision
 from looptool.records import Checkpoint, Label, Message, Sample, Scenario, Tool, ToolCall
 from looptool.runs.run import Run
+from looptool.runs.store import write_records
 from looptool.work import Silent
 
 
@@ -23,6 +24,15 @@ def held_out() -> list[Sample]:
     return [Sample.create((tool,), said, call, Scenario.SINGLE) for said in says] + [
         Sample.create((tool,), says[0], Label(content="No."), Scenario.IRRELEVANT)
     ]
+
+
+@pytest.fixture(autouse=True)
+def measured(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A cache of its own, in which it is known what is fastest."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    for device in ("cpu", "gpu"):
+        known = tmp_path / "looptool" / f"precision-{device}.jsonl"
+        write_records(known, [Precision(dtype="float32")])
 
 
 @pytest.fixture

@@ -39,15 +39,27 @@ def find_contender(
     if checkpoint is not None:
         raise UserError(f"--checkpoint is for runs, and {model} is no run")
     from looptool.models.load import base_checkpoint
-    from looptool.models.precision import choose_precision
 
     folder = Path(model)
     if folder.is_dir() and not (folder / "config.json").exists():
         raise UserError(f"{model}: neither a run nor a model (no config.json in it)")
     policy = PolicyConfig.model_validate({"model": model, "format": format or "hermes"})
     found = base_checkpoint(policy, cache / "models")
-    dtype = choose_precision("auto").dtype
+    dtype = _measured_precision(cache)
     return Contender(_label(model), policy.model_copy(update={"dtype": dtype}), found)
+
+
+def _measured_precision(cache: Path) -> str:
+    """What is fastest here, measured once: rounding is the same when an evaluation goes on."""
+    import torch
+
+    from looptool.models.precision import Precision, choose_precision
+    from looptool.runs.store import read_records, write_records
+
+    path = cache / ("precision-gpu.jsonl" if torch.cuda.is_available() else "precision-cpu.jsonl")
+    if not path.exists():
+        write_records(path, [choose_precision("auto")])
+    return read_records(path, Precision)[0].dtype
 
 
 def _is_run(folder: Path) -> bool:

@@ -126,7 +126,8 @@ def engine_player(contender: Contender, max_new_tokens: int) -> EnginePlayer:
     from looptool.models.engine import load_engine
     from looptool.models.load import model_hash
 
-    identity = f"{model_hash(contender.checkpoint)} {contender.policy.format}"
+    policy = contender.policy
+    identity = f"{model_hash(contender.checkpoint)} {policy.format} {policy.dtype}"
     return EnginePlayer(
         contender.name,
         identity,
