@@ -117,6 +117,8 @@ class SeedConfig(_Section):
     """Share of the training labels that are spoilt on purpose, to be found again."""
     tool_errors: Share = 0.08
     """Share of tool answers that are errors."""
+    decontaminate: bool = True
+    """Drop training samples that share a tool or question with BFCL or ACEBench, if at hand."""
 
     @model_validator(mode="after")
     def _sums_to_one(self) -> Self:

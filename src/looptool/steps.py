@@ -26,6 +26,7 @@ from looptool.records import (
     Tally,
 )
 from looptool.runs.run import Run
+from looptool.teaching import Teaching
 
 if TYPE_CHECKING:
     from looptool.models.engine import Engine
@@ -44,7 +45,10 @@ def _step(fn: Callable[Concatenate[Steps, P], R]) -> Callable[Concatenate[Steps,
     @wraps(fn)
     def stepped(self: Steps, /, *args: P.args, **kwargs: P.kwargs) -> R:
         before = self.run.computed
-        result = fn(self, *args, **kwargs)
+        try:
+            result = fn(self, *args, **kwargs)
+        finally:
+            self.teaching.settle()
         if fn.__name__ == self.run.until and self.run.computed > before:
             raise Finished
         return result
@@ -58,6 +62,7 @@ class Steps:
     def __init__(self, run: Run) -> None:
         self.run = run
         self.config = run.config
+        self.teaching = Teaching(run)
 
     @_step
     def seed(self) -> Seed:
@@ -69,10 +74,24 @@ class Steps:
 
             return make_seed(self.config.data, self.config.seed, self.teacher, self.run)
 
+        @cache
+        def clean() -> Seed:
+            from looptool.evaluate.contamination import Contamination, find, without
+
+            seed = made()
+            if not self.config.data.decontaminate:
+                return seed
+            found = self.run.once("seed/contaminated", Contamination, lambda: find(seed.train))
+            if found.suites:
+                self.run.say(found.summary())
+            return without(seed, found)
+
         owed = not self.run.has("seed/rejected")
-        train = self.run.once_all("seed/train", Sample, lambda: made().train)
+        if owed:
+            self.teaching.forecast()
+        train = self.run.once_all("seed/train", Sample, lambda: clean().train)
         held_out = self.run.once_all("seed/held-out", Sample, lambda: made().held_out)
-        self.run.once_all("seed/planted", PlantedError, lambda: made().planted)
+        self.run.once_all("seed/planted", PlantedError, lambda: clean().planted)
         rejected = self.run.once("seed/rejected", Tally, lambda: Tally(counts=made().rejected))
         seed = Seed(train=tuple(train), held_out=tuple(held_out), rejected=rejected.counts)
         if owed:
@@ -291,11 +310,9 @@ class Steps:
         write_report(self.run.paths)
         return self.run.paths.report
 
-    @cached_property
+    @property
     def teacher(self) -> Teacher:
-        from looptool.teachers import load_teacher
-
-        return load_teacher(self.config, self.run.paths)
+        return self.teaching.teacher
 
     @cached_property
     def policy(self) -> PolicyConfig:
@@ -308,38 +325,13 @@ class Steps:
 
     @cached_property
     def judge(self) -> Judge:
-        """The teacher's judge, measured before it is trusted: below a floor it corrects nothing."""
-        config = self.config.verify
-        if not (config.enabled and config.calibration_samples):
-            return self.teacher
+        """The teacher's judge, as far as it can be trusted."""
+        return self.teaching.judge(lambda: self.seed().held_out)
 
-        from looptool.verify.trust import Distrusted
-
-        failing = self.calibration.failing(config)
-        return Distrusted(self.teacher, failing) if failing else self.teacher
-
-    @cached_property
+    @property
     def calibration(self) -> Calibration:
         """How the teacher's judge does on errors planted into the clean held-out samples."""
-        from looptool.verify.calibrate import Calibration, calibrate
-
-        def calibrated() -> Calibration:
-            config, teacher = self.config.verify, self.teacher
-            made = calibrate(
-                teacher,
-                self.seed().held_out,
-                config.calibration_samples,
-                self.config.seed,
-                self.run,
-                "calibration",
-                teacher.concurrency,
-            )
-            self.run.say(made.summary())
-            if failing := made.failing(config):
-                self.run.say(f"the judge corrects no labels in this run: {failing}")
-            return made
-
-        return self.run.once("calibration", Calibration, calibrated)
+        return self.teaching.calibration(lambda: self.seed().held_out)
 
     def _base(self) -> Checkpoint:
         from looptool.models.load import base_checkpoint

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from looptool.config import Config
+from looptool.evaluate.contamination import Contamination
 from looptool.evaluate.holdout import measure
 from looptool.merge import first_share, pick_merge, seed_share
 from looptool.records import (
@@ -31,12 +32,19 @@ from looptool.records import (
 )
 from looptool.runs.paths import Paths
 from looptool.runs.store import write_atomic, write_records
+from looptool.teachers.base import Bill, Expense
 from looptool.toolmatch import match
 from looptool.train.stats import StepStats, TrainStats
 from looptool.verify.calibrate import EQUAL, Calibration, wilson
 
 Build = Callable[..., Paths]
 
+BILL = Bill(
+    roles={
+        "judge": Expense(calls=40, prompt_tokens=52_000, completion_tokens=4_100, cost=0.25),
+        "user": Expense(calls=10, prompt_tokens=9_000, completion_tokens=900, cost=0.05),
+    }
+)
 SUBJECTS = {
     "weather": ("get_forecast", "city", ("Oslo", "Lima", "Kyoto", "Accra", "Perth", "Quito")),
     "music": ("play_album", "album", ("Kind of Blue", "Blue Train", "Homogenic", "Graceland")),
@@ -214,6 +222,10 @@ def _tell(story: _Story, rounds: int, until: str) -> Iterator[str]:
     story.store("seed/train", story.train)
     story.store("seed/held-out", story.held_out)
     story.store("seed/planted", list(story.planted.values()))
+    left_out = {"checked": len(story.train) + 3, "BFCL v3: question": 3}
+    gone = Contamination(suites=("BFCL v3",), counts=left_out, samples=("a", "b", "c"))
+    story.store("seed/contaminated", [gone])
+    story.store("bill", [BILL])
     story.store("seed/rejected", [Tally(counts={"duplicate_sample": 41, "invalid_call": 7})])
     yield "seed"
     story.measures("base", 0.03)

@@ -108,6 +108,17 @@ def hostile(build: Callable[..., Paths]) -> Paths:
     return paths
 
 
+def test_bill_calibration_and_kept_out_exams_are_on_the_page(build: Callable[..., Paths]) -> None:
+    write_report(paths := build(size=40))
+    data = embedded(paths)
+    assert data["bill"]["rows"][-1] == [
+        "all", {"calls": 50, "prompt_tokens": 61_000, "completion_tokens": 5_000, "cost": 0.3},
+    ]  # fmt: skip
+    assert [row[0] for row in data["bill"]["rows"]] == ["judge", "user", "all"]
+    assert "against BFCL v3" in dict(data["facts"])["exams kept out"]
+    assert data["calibration"]["judge"] == "offline rules" and data["calibration"]["rows"]
+
+
 def test_the_page_asks_for_nothing_outside_itself(build: Callable[..., Paths]) -> None:
     paths = build()
     write_report(paths)

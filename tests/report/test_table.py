@@ -52,6 +52,14 @@ def test_what_a_round_found_adds_up(build: Callable[..., Paths]) -> None:
     assert sum(trained[:-1]) == trained[-1]
 
 
+def test_the_bill_and_what_was_left_out_stand_under_the_tables(
+    build: Callable[..., Paths],
+) -> None:
+    text = " ".join(shown(build(size=60)).split())
+    assert "50 calls paid so far, 61,000 tokens in, 5,000 out, cost 0.3 (judge 52,000" in text
+    assert "3 of 63 samples left out, against BFCL v3 (BFCL v3: question 3)" in text
+
+
 def test_it_fits_80_columns(build: Callable[..., Paths]) -> None:
     text = shown(build(rounds=12, size=60), width=300)
     assert max(len(line.rstrip()) for line in text.splitlines()) <= 80

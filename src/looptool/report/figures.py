@@ -10,6 +10,7 @@ from looptool.config import Config
 from looptool.records import Measurement, Origin, Sample, Score
 from looptool.report.history import History, RoundHistory
 from looptool.report.noise import planted_noise
+from looptool.teachers.base import Bill
 from looptool.verify.calibrate import Rate
 
 
@@ -28,6 +29,7 @@ def figures(history: History) -> dict[str, Any]:
         "rounds": [_round(round) for round in history.rounds],
         "next": _origins(last.merged) if last and last.merged is not None else None,
         "calibration": _calibration(history),
+        "bill": _bill(history.bill),
         "noise": noise and noise.model_dump(),
         "rejected": {
             "seed": history.rejected,
@@ -58,6 +60,7 @@ def _facts(history: History) -> list[tuple[str, str]]:
         ("model", config.policy.model),
         ("teacher", config.teacher.type),
         ("seed", config.seed),
+        ("exams kept out", history.contamination and history.contamination.told()),
     ]
     return [(name, str(value)) for name, value in facts if value not in (None, "")]
 
@@ -149,6 +152,17 @@ def _calibration(history: History) -> dict[str, Any] | None:
         "all": ("all", _rate(found.found), _rate(found.spared)),
         "flips": _rate(found.order_flips),
         "cost": found.cost,
+    }
+
+
+def _bill(bill: Bill | None) -> dict[str, Any] | None:
+    if bill is None:
+        return None
+    total = bill.total()
+    return {
+        "summary": bill.summary(),
+        "priced": total.cost > 0,
+        "rows": [(role, one.model_dump()) for role, one in (*bill.roles.items(), ("all", total))],
     }
 
 

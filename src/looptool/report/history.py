@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 
 from looptool.config import Config
 from looptool.evaluate.bootstrap import paired_difference
+from looptool.evaluate.contamination import Contamination
 from looptool.merge import first_share
 from looptool.records import (
     Expansion,
@@ -24,6 +25,7 @@ from looptool.records import (
 from looptool.runs.paths import Paths
 from looptool.runs.run import stored_config
 from looptool.runs.store import read_records
+from looptool.teachers.base import Bill
 from looptool.train.stats import TrainStats
 from looptool.verify.calibrate import Calibration
 
@@ -84,6 +86,8 @@ class History:
     calibration: Calibration | None
     before: Sequence[Measured]
     rounds: Sequence[RoundHistory] = field(default_factory=tuple)
+    contamination: Contamination | None = None
+    bill: Bill | None = None
 
     @property
     def measured(self) -> list[Measured]:
@@ -112,6 +116,8 @@ def read_history(paths: Paths) -> History:
     train = _stored(paths, "seed/train", Sample) or []
     rejected = _stored(paths, "seed/rejected", Tally)
     calibration = _stored(paths, "calibration", Calibration)
+    contamination = _stored(paths, "seed/contaminated", Contamination)
+    bill = _stored(paths, "bill", Bill)
     return History(
         name=paths.root.resolve().name,
         config=config,
@@ -123,6 +129,8 @@ def read_history(paths: Paths) -> History:
         calibration=calibration[0] if calibration else None,
         before=[m for name in ("base", "warm-start") if (m := _measured(paths, name))],
         rounds=_rounds(paths, config, train),
+        contamination=contamination[0] if contamination else None,
+        bill=bill[0] if bill else None,
     )
 
 

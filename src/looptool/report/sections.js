@@ -134,7 +134,20 @@ function mismatches(data) {
 function about(data) {
   return section("about", "How it was made", null,
     h("dl", { class: "facts" }, data.facts.map(([name, value]) => [h("dt", {}, name), h("dd", {}, value)])),
+    data.bill ? billed(data.bill) : null,
     h("details", {}, h("summary", {}, `Config: ${plural(data.config.filter((row) => row[2]).length, "key")} set, ${data.config.length} in all`),
       table("Resolved config; what differs from the default is bold", ["key", "value"],
         data.config.map(([key, value, changed]) => ({ strong: changed, cells: [key, h("code", {}, value)] })))));
+}
+
+function billed(bill) {
+  const count = (value) => value.toLocaleString("en");
+  return [
+    h("h3", {}, "What the teacher cost"),
+    table("Calls that were paid for, by role", ["role", "calls", "tokens in", "tokens out", ...(bill.priced ? ["cost"] : [])],
+      bill.rows.map(([role, one], n) => ({
+        strong: n === bill.rows.length - 1,
+        cells: [role, count(one.calls), count(one.prompt_tokens), count(one.completion_tokens), ...(bill.priced ? [one.cost.toPrecision(4)] : [])],
+      }))),
+  ];
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections import Counter
 
 from rich import box
@@ -37,6 +38,7 @@ ORIGINS = {
     Origin.SEED_NEW: "seed\nnew",
 }
 NOTHING = "·"
+WIDTH = 80
 
 
 def rounds_table(paths: Paths) -> RenderableType:
@@ -53,6 +55,10 @@ def rounds_table(paths: Paths) -> RenderableType:
         )
     if history.rounds:
         parts += [_findings(history), Text(), _datasets(history)]
+    if history.contamination and history.contamination.suites:
+        parts += [Text(), _wrapped(history.contamination.summary())]
+    if history.bill:
+        parts += [Text(), _wrapped(history.bill.summary())]
     return Group(*parts)
 
 
@@ -113,6 +119,10 @@ def _table(title: str) -> Table:
         title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD,
         padding=(0, 1, 0, 0), pad_edge=False, show_edge=False,
     )  # fmt: skip
+
+
+def _wrapped(line: str) -> Text:
+    return Text("\n".join(textwrap.wrap(line, WIDTH)))
 
 
 def _percent(score: Score | None, digits: int = 1) -> str:

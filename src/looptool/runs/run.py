@@ -11,6 +11,7 @@ from typing import Any, Self, TypeVar
 
 from looptool.config import Config, check_config
 from looptool.errors import UserError
+from looptool.records import Record
 from looptool.runs.lock import lock
 from looptool.runs.paths import Paths
 from looptool.runs.progress import Shown
@@ -107,6 +108,10 @@ class Run:
             write_records(path, fn())
             self.computed += 1
         return read_records(path, kind)
+
+    def put(self, name: str, record: Record) -> None:
+        """Replace a value that changes as the run goes on, such as its bill."""
+        write_records(self.paths.value(name), [record])
 
     def forget(self, name: str) -> None:
         """Owe a value again."""

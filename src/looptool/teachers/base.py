@@ -8,7 +8,7 @@ teacher's configuration, never on the order of the calls.
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from looptool.records import (
     Failure,
@@ -22,6 +22,9 @@ from looptool.records import (
     ToolCall,
     Turn,
 )
+
+if TYPE_CHECKING:
+    from looptool.config import Config
 
 TreePath = tuple[str, str, str]
 """A leaf of the Context Tree: domain, group, operation."""
@@ -89,6 +92,45 @@ class Case(Record):
     label: Label
 
 
+class Expense(Record):
+    """Calls that were paid for, their tokens, and their price in the unit of the config."""
+
+    calls: int
+    prompt_tokens: int
+    completion_tokens: int
+    cost: float = 0.0
+
+
+class Bill(Record):
+    """What a teacher has cost a run so far, by role."""
+
+    roles: dict[str, Expense]
+
+    def total(self) -> Expense:
+        """The sum over the roles."""
+        spent = self.roles.values()
+        return Expense(
+            calls=sum(one.calls for one in spent),
+            prompt_tokens=sum(one.prompt_tokens for one in spent),
+            completion_tokens=sum(one.completion_tokens for one in spent),
+            cost=round(sum(one.cost for one in spent), 9),
+        )
+
+    def summary(self) -> str:
+        """One line."""
+        total = self.total()
+        price = f", cost {total.cost:.4g}" if total.cost else ""
+        shares = "; ".join(
+            f"{role} {one.prompt_tokens:,} + {one.completion_tokens:,}"
+            + (f" = {one.cost:.4g}" if total.cost else "")
+            for role, one in self.roles.items()
+        )
+        return (
+            f"teacher: {total.calls:,} calls paid so far, {total.prompt_tokens:,} tokens in, "
+            f"{total.completion_tokens:,} out{price} ({shares})"
+        )
+
+
 class ToolWriter(Protocol):
     """Grows the Context Tree and writes the tools of the seed."""
 
@@ -152,3 +194,11 @@ class Teacher(ToolWriter, Simulator, Judge, Expander, Protocol):
     """All roles together. `concurrency` is how many calls may be under way at once."""
 
     concurrency: int
+
+    async def forecast(self, config: Config) -> str | None:
+        """What a run of this config is likely to cost, in one line; None where nothing is paid."""
+        ...
+
+    def bill(self) -> Bill | None:
+        """What the run has paid so far; None if nothing."""
+        ...

@@ -5,7 +5,7 @@ from __future__ import annotations
 from looptool.config import Config, LlmTeacherConfig
 from looptool.records import Failure, Judgement, Label, Sample, Tool, ToolCall, Turn
 from looptool.runs.paths import Paths
-from looptool.teachers.base import Case, DialogueBrief, Scene, ToolBrief, TreePath, Variation
+from looptool.teachers.base import Bill, Case, DialogueBrief, Scene, ToolBrief, TreePath, Variation
 from looptool.teachers.llm import expander, judge, simulator, writer
 from looptool.teachers.llm.cache import CallCache
 from looptool.teachers.llm.client import Client
@@ -39,6 +39,12 @@ class LlmTeacher:
     async def estimate(self, config: Config) -> Estimate:
         """What a run of this config will take, from a small sample, which is paid for."""
         return await estimate(self, self.ledger, config)
+
+    async def forecast(self, config: Config) -> str:
+        return (await self.estimate(config)).summary()
+
+    def bill(self) -> Bill | None:
+        return self.ledger.bill()
 
     async def write_tool(self, brief: ToolBrief) -> Tool | None:
         return await writer.write_tool(self._voice, brief)

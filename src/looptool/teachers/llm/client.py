@@ -70,7 +70,7 @@ class Client:
         """
         key = ask.key()
         if (answer := self._cache.get(key)) is not None:
-            self.ledger.replayed += 1
+            self.ledger.replay(answer)
             return answer
         session = await self._open()
         flight = session.flights.get(key)

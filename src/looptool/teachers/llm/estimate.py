@@ -130,9 +130,9 @@ class _Meter:
     ) -> None:
         """Do the items at once, and book what one of them takes on average."""
         tried = list(islice(items, SAMPLE if pieces[kind] else 0))
-        before, start = self._ledger.total, time.monotonic()
+        before, start = self._ledger.served, time.monotonic()
         await asyncio.gather(*map(work, tried))
-        taken = self._ledger.total - before
+        taken = self._ledger.served - before
         self._waited += (time.monotonic() - start) * len(tried)
         self._calls += taken.calls
         self.shares[kind] = _share(pieces[kind], taken, max(1, len(tried)))

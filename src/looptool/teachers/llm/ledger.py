@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 
 from looptool.config import LlmTeacherConfig
+from looptool.teachers.base import Bill, Expense
 from looptool.teachers.llm.cache import CallCache, Spent
 from looptool.teachers.llm.calls import Answer, StoppedError
 
@@ -12,14 +13,17 @@ _MILLION = 1_000_000
 
 
 class Ledger:
-    """What a run has paid, this process and those before it; kept in its call cache."""
+    """What a run has paid, this process and those before it; kept in its call cache.
+
+    `total` is that, all roles together; `served` grows by answers out of the cache as well.
+    """
 
     def __init__(self, config: LlmTeacherConfig, cache: CallCache) -> None:
         self._config = config
         self._cache = cache
         self._by_role = defaultdict(Spent, cache.spent())
         self.total = sum(self._by_role.values(), Spent())
-        self.replayed = 0
+        self.served = self.total
 
     def by_role(self) -> dict[str, Spent]:
         """What each role has cost so far."""
@@ -27,14 +31,20 @@ class Ledger:
 
     def enter(self, key: str | None, answer: Answer, role: str, model: str) -> None:
         """Write down a paid call and, under its key, its answer; None keeps no answer."""
-        config = self._config
-        cost = (
-            answer.prompt_tokens * config.price_in + answer.completion_tokens * config.price_out
-        ) / _MILLION
-        self._cache.put(key, answer, role, model, cost)
-        spent = Spent(1, answer.prompt_tokens, answer.completion_tokens, cost)
+        spent = self._price(answer)
+        self._cache.put(key, answer, role, model, spent.cost)
         self._by_role[role] += spent
         self.total += spent
+        self.served += spent
+
+    def replay(self, answer: Answer) -> None:
+        """Count an answer out of the cache among those served; it is not paid again."""
+        self.served += self._price(answer)
+
+    def _price(self, answer: Answer) -> Spent:
+        tokens_in, tokens_out = answer.prompt_tokens, answer.completion_tokens
+        cost = tokens_in * self._config.price_in + tokens_out * self._config.price_out
+        return Spent(1, tokens_in, tokens_out, cost / _MILLION)
 
     def allow(self, in_flight: int) -> None:
         """Raises StoppedError if one more call beside those in flight may break the budget.
@@ -55,11 +65,15 @@ class Ledger:
                 "tokens are used; raise it and run the same command again to go on"
             )
 
-    def summary(self) -> str:
-        """One line."""
-        total = self.total
-        price = f", cost {total.cost:.4g}" if total.cost else ""
-        return (
-            f"teacher: {total.calls:,} calls paid, {total.prompt_tokens:,} tokens in, "
-            f"{total.completion_tokens:,} out{price}; {self.replayed:,} calls from the cache"
-        )
+    def bill(self) -> Bill | None:
+        """What was paid, by role; None if nothing was."""
+        roles = {
+            role: Expense(
+                calls=spent.calls,
+                prompt_tokens=spent.prompt_tokens,
+                completion_tokens=spent.completion_tokens,
+                cost=round(spent.cost, 9),
+            )
+            for role, spent in self.by_role().items()
+        }
+        return Bill(roles=roles) if roles else None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from looptool.config import Config
 from looptool.errors import UserError
 from looptool.records import Failure, Judgement, Label, Sample, Tool, ToolCall, Turn
 from looptool.seed.constraint_tree import cast, snake_case
@@ -97,6 +98,12 @@ class OfflineTeacher:
     ) -> tuple[Sample, ...]:
         """New samples of the failure's difficulty (EDDE)."""
         return await vary(self, failure, variation, number, seed + self.seed)
+
+    async def forecast(self, config: Config) -> None:
+        """Nothing is paid."""
+
+    def bill(self) -> None:
+        """Nothing is paid."""
 
     def _beats(self, brief: DialogueBrief) -> tuple[Beat, ...]:
         if self._script is None or self._script[0] is not brief:
