@@ -1,5 +1,7 @@
-from looptool.records import Match, ParsedOutput, ProbeResult, Sample
+from looptool.records import Label, Match, ParsedOutput, ProbeResult, Sample, ToolCall
 from looptool.train.choose import PromptChooser
+
+CALL = Label(calls=(ToolCall(name="get", arguments={}),))
 
 
 def probe(sample: Sample, matched: bool, perplexity: float) -> ProbeResult:
@@ -55,3 +57,28 @@ def test_a_restored_chooser_draws_what_the_first_one_would_have(samples: list[Sa
 def test_more_prompts_than_there_are_samples_repeat(samples: list[Sample]) -> None:
     chosen = PromptChooser(samples[:2], {}, 8, seed=1, informed=True).choose(5, 0, 0)
     assert len(chosen) == 5 and set(chosen) == {0, 1}
+
+
+def test_refusals_keep_their_share_however_much_they_would_teach(samples: list[Sample]) -> None:
+    mixture = [
+        sample.model_copy(update={"id": f"{i}", "label": Label() if i % 4 == 0 else CALL})
+        for i, sample in enumerate(samples * 4)
+    ]
+    chooser = PromptChooser(mixture, {}, 8, seed=1, informed=True)
+    for index, sample in enumerate(mixture):  # calls fail all, refusals are mixed
+        chooser.learn(index, right=0 if sample.label.calls else 4, wrong=8)
+    drawn = [index for step in range(50) for index in chooser.choose(8, step, 0)]
+    refusals = sum(not mixture[index].label.calls for index in drawn)
+    assert 0.2 < refusals / len(drawn) < 0.3
+
+
+def test_an_update_holds_no_more_refusals_than_their_share(samples: list[Sample]) -> None:
+    mixture = [
+        sample.model_copy(update={"id": f"{i}", "label": Label() if i % 4 == 0 else CALL})
+        for i, sample in enumerate(samples[:8])
+    ]
+    chooser = PromptChooser(mixture, {}, 8, seed=1, informed=True)
+    assert chooser.in_proportion([0, 1, 2, 3, 4]) == [True, True, True, True, False]
+    assert chooser.in_proportion([0, 4]) == [False, False]
+    plain = PromptChooser(mixture, {}, 8, seed=1, informed=False)
+    assert plain.in_proportion([0, 4]) == [True, True]

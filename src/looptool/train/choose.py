@@ -3,6 +3,10 @@
 A group of G completions that are all right or all wrong gives no gradient. The pass rate of each
 prompt is a Beta belief, begun from the last probe and the scenario, updated by every rollout; a
 prompt's worth is the chance of a mixed group under that belief, 1 - E[p^G] - E[(1 - p)^G].
+
+Prompts that want a call and prompts that want none keep the shares that they have in the dataset.
+Worth alone would not keep them: where the policy calls too readily, refusals are what has variance,
+and updates made of refusals teach it never to call (docs/lab.md).
 """
 
 from __future__ import annotations
@@ -36,6 +40,8 @@ class PromptChooser:
         self.group_size = group_size
         self.seed = seed
         self.informed = informed
+        self._calls = [bool(sample.label.calls) for sample in self.samples]
+        self._call_share = sum(self._calls) / max(1, len(self.samples))
         self._hints = [_from_probe(hints.get(sample.id)) for sample in self.samples]
         self._seen = [[0.0, 0.0] for _ in self.samples]  # right, wrong
         self._uses = [0] * len(self.samples)
@@ -45,12 +51,30 @@ class PromptChooser:
         rng = random.Random(f"{self.seed}/{step}/{draw}")
         weights = self._weights()
         chosen: list[int] = []
-        while len(chosen) < num:
-            keys = {i: math.log(weight) + _gumbel(rng) for i, weight in enumerate(weights)}
-            chosen += sorted(keys, key=lambda index: -keys[index])[: num - len(chosen)]
+        for pool, size in self._pools(num, rng):
+            start = len(chosen)
+            while len(chosen) < start + size:
+                keys = {i: math.log(weights[i]) + _gumbel(rng) for i in pool}
+                best = sorted(keys, key=lambda index: -keys[index])
+                chosen += best[: start + size - len(chosen)]
         for index in chosen:
             self._uses[index] += 1
         return chosen
+
+    def in_proportion(self, mixed: Sequence[int]) -> list[bool]:
+        """Which of a step's mixed groups (their prompts) the update may use.
+
+        All that want a call, and as many that want none as stand beside so many in the dataset.
+        """
+        if not self.informed or not self._call_share:
+            return [True] * len(mixed)
+        calls = sum(self._calls[index] for index in mixed)
+        left = round(calls * (1 - self._call_share) / self._call_share)
+        kept = []
+        for index in mixed:
+            kept.append(self._calls[index] or left > 0)
+            left -= not self._calls[index]
+        return kept
 
     def learn(self, index: int, right: int, wrong: int) -> None:
         """Rewards of a group; what was seen before fades by half, for the policy moves."""
@@ -78,6 +102,15 @@ class PromptChooser:
         """From a checkpoint."""
         self._seen = [list(pair) for pair in state["seen"]]
         self._uses = list(state["uses"])
+
+    def _pools(self, num: int, rng: random.Random) -> list[tuple[list[int], int]]:
+        """Indices to choose from, and how many of each."""
+        if not self.informed:
+            return [(list(range(len(self.samples))), num)]
+        num_calls = math.floor(num * self._call_share + rng.random())
+        calls = [i for i, call in enumerate(self._calls) if call]
+        others = [i for i, call in enumerate(self._calls) if not call]
+        return [(calls, num_calls if calls else 0), (others, num - num_calls if others else 0)]
 
     def _weights(self) -> list[float]:
         if not self.informed:  # every prompt once before any twice

@@ -13,6 +13,7 @@ import shutil
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import compress
 from pathlib import Path
 from typing import Any
 
@@ -247,8 +248,11 @@ class ToolTrainer(SharedPrefixGRPOTrainer):
         groups = self._draw()
         self._sampling_seconds = time.perf_counter() - began
         self.tokens_forwarded = 0
-        self._note(groups)
-        return self._to_batch([group for group in groups if group.mixed], groups)
+        mixed = [group for group in groups if group.mixed]
+        kept = self.task.chooser.in_proportion([group.index for group in mixed])
+        used = list(compress(mixed, kept))
+        self._note(groups, used)
+        return self._to_batch(used, groups)
 
     def _draw(self) -> list[_Drawn]:
         """The step's groups. Where too few are mixed, as many again are drawn once more.
@@ -283,13 +287,13 @@ class ToolTrainer(SharedPrefixGRPOTrainer):
             groups.append(_Drawn(index, ids, rewards, truncated))
         return groups
 
-    def _to_batch(self, mixed: list[_Drawn], drawn: list[_Drawn]) -> Batch:
+    def _to_batch(self, used: list[_Drawn], drawn: list[_Drawn]) -> Batch:
         """Padded tensors of the groups that teach; the loss is divided by all tokens drawn."""
-        prompts = [self.task.prompts[group.index] for group in mixed for _ in group.completions]
-        completions = [ids for group in mixed for ids in group.completions]
+        prompts = [self.task.prompts[group.index] for group in used for _ in group.completions]
+        completions = [ids for group in used for ids in group.completions]
         advantages = [
             value - sum(group.rewards) / len(group.rewards)
-            for group in mixed
+            for group in used
             for value in group.rewards
         ]
         device = self.accelerator.device
@@ -304,7 +308,7 @@ class ToolTrainer(SharedPrefixGRPOTrainer):
             "advantages": torch.tensor(advantages, device=device),
             "num_items_in_batch": torch.tensor(num_tokens, device=device),
         }
-        if self.args.steps_per_generation > 1 and mixed:
+        if self.args.steps_per_generation > 1 and used:
             batch["old_per_token_logps"] = self._old_logps(batch)
         return batch
 
@@ -321,7 +325,7 @@ class ToolTrainer(SharedPrefixGRPOTrainer):
             logps_BC[part["row"], :width] = logps
         return logps_BC
 
-    def _note(self, groups: list[_Drawn]) -> None:
+    def _note(self, groups: list[_Drawn], used: list[_Drawn]) -> None:
         size = self.task.config.group_size
         rewards = [value for group in groups for value in group.rewards]
         lengths = [len(ids) for group in groups for ids in group.completions]
@@ -331,7 +335,8 @@ class ToolTrainer(SharedPrefixGRPOTrainer):
             mean_reward=sum(rewards) / len(rewards),
             groups_right=sum(min(group.rewards) == 1 for group in groups),
             groups_wrong=sum(max(group.rewards) == 0 for group in groups),
-            groups_used=sum(group.mixed for group in groups),
+            groups_used=len(used),
+            groups_left_out=sum(group.mixed for group in groups) - len(used),
             completions=len(lengths),
             completion_tokens=sum(lengths),
             truncated=sum(group.truncated for group in groups),
@@ -363,7 +368,7 @@ class _Durable(TrainerCallback):
 
     def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         last = self.task.stats[-1]
-        used = f"{last.groups_used} of {last.groups_used + last.groups_right + last.groups_wrong}"
+        used = f"{last.groups_used} of {last.groups}"
         self.bar.advance(note=f"reward {last.mean_reward:.2f}, groups used {used}")
         mini_batches = self.task.config.mini_batches
         every = -(-self.task.config.checkpoint_every // mini_batches) * mini_batches

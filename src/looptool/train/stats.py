@@ -10,6 +10,7 @@ class StepStats(Record):
 
     `tokens_forwarded` is what the update put through the model; `tokens_plain` what it would have
     been with every completion behind its own copy of the prompt and no group left out.
+    `groups_left_out` are mixed ones beyond the share that refusals have in the dataset.
     """
 
     step: int
@@ -17,6 +18,7 @@ class StepStats(Record):
     groups_right: int
     groups_wrong: int
     groups_used: int
+    groups_left_out: int = 0
     completions: int
     completion_tokens: int
     truncated: int
@@ -24,6 +26,11 @@ class StepStats(Record):
     tokens_plain: int
     rollout_seconds: float
     update_seconds: float
+
+    @property
+    def groups(self) -> int:
+        """All groups that were drawn."""
+        return self.groups_right + self.groups_wrong + self.groups_used + self.groups_left_out
 
 
 class TrainStats(Record):
@@ -47,7 +54,7 @@ class TrainStats(Record):
         left_out = f", {self.too_long} prompts too long" if self.too_long else ""
         return (
             f"{len(self.steps)} batches, mean reward {first:.2f} to {last:.2f}, "
-            f"{used} of {right + wrong + used} groups taught something "
+            f"{used} of {sum(step.groups for step in self.steps)} groups taught something "
             f"({right} all right, {wrong} all wrong), "
             f"{1 - forwarded / plain:.0%} of the update's tokens saved{left_out}"
         )

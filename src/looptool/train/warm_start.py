@@ -104,14 +104,22 @@ def _descend(
 def supervised_step(
     model: torch.nn.Module, optimizer: MasterAdamW, batch: Sequence[Group]
 ) -> float:
-    """One update on the mean negative log-likelihood of the batch's scored tokens, returned."""
+    """One update on the negative log-likelihood a token, averaged over completions; returned.
+
+    Every completion counts alike: a mean over all tokens would give a short refusal a fifth of the
+    weight of a call, and the policy would learn to call always (docs/lab.md).
+    """
+    import torch
+
     from looptool.train.logprobs import packed_logps
 
-    num_scored = sum(sum(group.scored) for group in batch)
+    num_completions = sum(len(group.scored) for group in batch)
     total = 0.0
     for row in rows(batch, ROW_TOKENS):
-        logps_N, _ = packed_logps(model, pack(row, next(model.parameters()).device))
-        loss = -logps_N.sum() / num_scored
+        packed = pack(row, next(model.parameters()).device)
+        logps_N, _ = packed_logps(model, packed)
+        lengths = [length for group in row for length in group.scored for _ in range(length)]
+        loss = -(logps_N / torch.tensor(lengths, device=logps_N.device)).sum() / num_completions
         loss.backward()  # type: ignore[no-untyped-call]
         total += float(loss.detach())
     optimizer.step()
@@ -150,7 +158,9 @@ def _batches(
     for example in examples:
         families[example[0]].append(example)
     groups = [
-        _group(family[i : i + 4]) for family in families.values() for i in range(0, len(family), 4)
+        _group(family[first : first + FAMILY])
+        for family in families.values()
+        for first in range(0, len(family), FAMILY)
     ]
     for epoch in range(config.epochs):
         random.Random(f"{seed}/{epoch}").shuffle(groups)
