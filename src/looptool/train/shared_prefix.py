@@ -14,6 +14,7 @@ import torch
 from torch.nn import functional as F
 from transformers import AttentionInterface, PreTrainedModel
 
+from looptool.train.branches import branch_attention, can_merge
 from looptool.train.packing import Packed, Span
 
 NAME = "looptool_shared_prefix"
@@ -74,15 +75,32 @@ def attend(
         parts.append(
             _causal(queries[prefix], keys[prefix], values[prefix], scale, sliding_window, softcap)
         )
-        mask = _branch_mask(span, sliding_window, query.device)
-        q = _pad(queries[rest], span)
-        k = _with_prefix(keys[prefix], keys[rest], span)
-        v = _with_prefix(values[prefix], values[rest], span)
-        out_GHCD = _scores(q, k, v, mask, scale, softcap)
-        heads = out_GHCD.shape[1]
-        flat = out_GHCD.transpose(0, 1).reshape(heads, -1, out_GHCD.shape[-1])
-        parts.append(flat.index_select(1, span.flat_S)[None])
+        of_prefix, own = (keys[prefix], values[prefix]), (keys[rest], values[rest])
+        narrow = sliding_window is not None and sliding_window < span.prefix + max(span.branches)
+        if softcap is None and not narrow and can_merge(query):
+            parts.append(branch_attention(queries[rest], of_prefix, own, span, scale))
+        else:
+            mask = branch_mask(span, sliding_window, query.device)
+            parts.append(
+                copied_attention(queries[rest], of_prefix, own, span, mask, scale, softcap)
+            )
     return torch.cat(parts, dim=2).transpose(1, 2), None
+
+
+def copied_attention(
+    query_1HSD: torch.Tensor,
+    prefix: tuple[torch.Tensor, torch.Tensor],
+    own: tuple[torch.Tensor, torch.Tensor],
+    span: Span,
+    mask_CL: torch.Tensor,
+    scale: float,
+    softcap: float | None,
+) -> torch.Tensor:
+    """As `branch_attention`, by a copy of the prefix in front of each branch."""
+    key, value = (_with_prefix(a, b, span) for a, b in zip(prefix, own, strict=True))
+    out_GHCD = _scores(_pad(query_1HSD, span), key, value, mask_CL, scale, softcap)
+    flat = out_GHCD.transpose(0, 1).reshape(out_GHCD.shape[1], -1, out_GHCD.shape[-1])
+    return flat.index_select(1, span.flat_S)[None]
 
 
 def _causal(
@@ -102,7 +120,7 @@ def _causal(
     return _scores(q, k, v, _visible(at, at, window), scale, softcap)
 
 
-def _branch_mask(span: Span, window: int | None, device: torch.device) -> torch.Tensor:
+def branch_mask(span: Span, window: int | None, device: torch.device) -> torch.Tensor:
     """(C, P + C): what each position of a branch may see of its prefix and of itself."""
     width = max(span.branches)
     keys = torch.arange(span.prefix + width, device=device)

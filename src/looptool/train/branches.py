@@ -1,0 +1,177 @@
+"""Attention of a group's branches: over the prefix that they share, and each over itself.
+
+The two are computed apart and merged by their log-sum-exps, as FlashAttention merges its blocks
+(arXiv 2307.08691), so the prefix's keys are read where they lie, by all branches in one call. The
+backward pass of each part gets the merged output and log-sum-exp: its gradients are then exact.
+PyTorch's CPU kernel takes and returns both; on other devices `train.shared_prefix` has its own way.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import torch
+
+from looptool.train.packing import Span
+
+_FORWARD: Any = getattr(torch.ops.aten, "_scaled_dot_product_flash_attention_for_cpu", None)
+_BACKWARD: Any = getattr(
+    torch.ops.aten, "_scaled_dot_product_flash_attention_for_cpu_backward", None
+)
+
+
+def can_merge(query: torch.Tensor) -> bool:
+    """Whether `branch_attention` takes tensors like this one."""
+    return query.device.type == "cpu" and _FORWARD is not None and _BACKWARD is not None
+
+
+def branch_attention(
+    query_1HSD: torch.Tensor,
+    prefix: tuple[torch.Tensor, torch.Tensor],
+    own: tuple[torch.Tensor, torch.Tensor],
+    span: Span,
+    scale: float,
+) -> torch.Tensor:
+    """(1, H, S, D): what the S tokens of the branches read, each branch causally.
+
+    `prefix` and `own` are keys and values, (1, K, P, D) and (1, K, S, D).
+    """
+    out: torch.Tensor = _Branches.apply(query_1HSD, *prefix, *own, span, scale)  # type: ignore[no-untyped-call]
+    return out
+
+
+class _Branches(torch.autograd.Function):
+    """Saves its inputs, its output and one number a query; no scores, no copies of the prefix."""
+
+    @staticmethod
+    def forward(
+        ctx: Any,
+        query: torch.Tensor,
+        prefix_key: torch.Tensor,
+        prefix_value: torch.Tensor,
+        own_key: torch.Tensor,
+        own_value: torch.Tensor,
+        span: Span,
+        scale: float,
+    ) -> torch.Tensor:
+        fold, block = _Fold(query, prefix_key), _Block(query, own_key, span)
+        on_prefix, lse_prefix = _attend(
+            fold.rows(query), fold.keys(prefix_key), fold.keys(prefix_value), False, scale
+        )
+        on_own, lse_own = _attend(
+            block.rows(query), block.keys(own_key), block.keys(own_value), True, scale
+        )
+        lse_prefix, lse_own = fold.back(lse_prefix[..., None]), block.back(lse_own[..., None])
+        lse = torch.logaddexp(lse_prefix, lse_own)
+        out = fold.back(on_prefix) * (lse_prefix - lse).exp_()
+        out = out.addcmul(block.back(on_own).to(out.dtype), (lse_own - lse).exp_()).to(query.dtype)
+        ctx.save_for_backward(query, prefix_key, prefix_value, own_key, own_value, out, lse)
+        ctx.span, ctx.scale = span, scale
+        return out
+
+    @staticmethod
+    def backward(ctx: Any, grad: torch.Tensor) -> Any:
+        query, prefix_key, prefix_value, own_key, own_value, out, lse = ctx.saved_tensors
+        fold, block = _Fold(query, prefix_key), _Block(query, own_key, ctx.span)
+        to_query, to_prefix_key, to_prefix_value = _BACKWARD(
+            fold.rows(grad),
+            fold.rows(query),
+            fold.keys(prefix_key),
+            fold.keys(prefix_value),
+            fold.rows(out),
+            fold.rows(lse)[..., 0],
+            0.0,
+            False,
+            attn_mask=None,
+            scale=ctx.scale,
+        )
+        from_own, to_own_key, to_own_value = _BACKWARD(
+            block.rows(grad),
+            block.rows(query),
+            block.keys(own_key),
+            block.keys(own_value),
+            block.rows(out),
+            block.rows(lse)[..., 0],
+            0.0,
+            True,
+            attn_mask=None,
+            scale=ctx.scale,
+        )
+        return (
+            fold.back(to_query) + block.back(from_own),
+            to_prefix_key.sum(0, keepdim=True),
+            to_prefix_value.sum(0, keepdim=True),
+            block.keys_back(to_own_key),
+            block.keys_back(to_own_value),
+            None,
+            None,
+        )
+
+
+def _attend(
+    query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, causal: bool, scale: float
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Output (B, H, Q, D) and log-sum-exp (B, H, Q) in fp32."""
+    out, lse = _FORWARD(query, key, value, 0.0, causal, attn_mask=None, scale=scale)
+    return out, lse
+
+
+class _Fold:
+    """All queries of the H / K heads that share a key head as rows of one head, in N parts.
+
+    The kernel's backward pass runs its (part, head) pairs in parallel: N makes them come out even.
+    """
+
+    def __init__(self, query: torch.Tensor, key: torch.Tensor) -> None:
+        _, self.num_heads, self.length, _ = query.shape
+        self.num_keys = key.shape[1]
+        threads = torch.get_num_threads()
+        self.parts = threads // math.gcd(threads, self.num_keys)
+        rows = self.num_heads // self.num_keys * self.length
+        self.padding = -rows % self.parts
+
+    def rows(self, x: torch.Tensor) -> torch.Tensor:
+        """(1, H, S, D) -> (N, K, R / N, D); what fills the last part up is zero."""
+        x = x.reshape(self.num_keys, -1, x.shape[-1])
+        if self.padding:
+            x = torch.nn.functional.pad(x, (0, 0, 0, self.padding))
+        return x.view(self.num_keys, self.parts, -1, x.shape[-1]).transpose(0, 1)
+
+    def keys(self, x: torch.Tensor) -> torch.Tensor:
+        return x.expand(self.parts, -1, -1, -1)
+
+    def back(self, x: torch.Tensor) -> torch.Tensor:
+        """The inverse of `rows`."""
+        x = x.transpose(0, 1).reshape(self.num_keys, -1, x.shape[-1])
+        rows = x[:, : x.shape[1] - self.padding]
+        return rows.reshape(1, self.num_heads, self.length, x.shape[-1])
+
+
+class _Block:
+    """The branches side by side as (G, H, C, D); what fills the gaps is zero."""
+
+    def __init__(self, query: torch.Tensor, key: torch.Tensor, span: Span) -> None:
+        self.span = span
+        self.num_heads, self.num_keys = query.shape[1], key.shape[1]
+
+    def rows(self, x: torch.Tensor) -> torch.Tensor:
+        """(1, H, S, D) -> (G, H, C, D)."""
+        group, width = self.span.padded_GC.shape
+        block = x.new_zeros(x.shape[1], group * width, x.shape[-1])
+        block.index_copy_(1, self.span.flat_S, x[0])
+        return block.view(x.shape[1], group, width, x.shape[-1]).transpose(0, 1)
+
+    def keys(self, x: torch.Tensor) -> torch.Tensor:
+        """(1, K, S, D) -> (G, H, C, D)."""
+        return self.rows(x).repeat_interleave(self.num_heads // self.num_keys, dim=1)
+
+    def back(self, x: torch.Tensor) -> torch.Tensor:
+        """The inverse of `rows`."""
+        flat = x.transpose(0, 1).reshape(x.shape[1], -1, x.shape[-1])
+        return flat.index_select(1, self.span.flat_S)[None]
+
+    def keys_back(self, x: torch.Tensor) -> torch.Tensor:
+        """Gradients (G, H, C, D) of keys -> (1, K, S, D)."""
+        flat = self.back(x)
+        return flat.view(1, self.num_keys, -1, *flat.shape[2:]).sum(2)
