@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from looptool.config import PolicyConfig
+from looptool.models.memory import keep_freed_memory
 from looptool.records import Checkpoint
 
 if TYPE_CHECKING:
@@ -55,6 +56,7 @@ class Engine:
     """Generates with a transformers model that lives in this process."""
 
     def __init__(self, model: PreTrainedModel, format: ChatFormat, *, max_rows: int = 64) -> None:
+        keep_freed_memory()
         self.model = model
         self.format = format
         self.max_rows = max_rows
@@ -131,9 +133,9 @@ class _Batch:
             group = [Completion(prompt) for _ in range(self.sampling.num_samples)]
             self.slots[slot] = group
             self.rows[slot] = list(group)
-            ids_G, logps_G = self._choose(logits_1V.expand(len(group), -1))
-            self.next_SG[slot] = ids_G
-            self._note(slot, ids_G.tolist(), logps_G.tolist())
+            ids_1G, logps_1G = self._choose(logits_1V, len(group))
+            self.next_SG[slot] = ids_1G[0]
+            self._note(slot, ids_1G[0].tolist(), logps_1G[0].tolist())
         yield from self._finished()
 
     def _prefill(self, slot: int, prompt: Sequence[int]) -> torch.Tensor:
@@ -166,29 +168,20 @@ class _Batch:
             keys=self.keys,
         )
         self.keys.end_step()
-        ids, logps = self._choose(out.logits[:, -1].float())
+        ids, logps = self._choose(out.logits[:, -1].float(), 1)
         self.next_SG = ids.view(self.next_SG.shape)
         chosen, scores = self.next_SG.tolist(), logps.view(self.next_SG.shape).tolist()
         for slot in range(len(self.slots)):
             self._note(slot, chosen[slot], scores[slot])
 
-    def _choose(self, logits_RV: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """The next token of each row and its log-prob at temperature 1: (R,), (R,)."""
-        import torch
+    def _choose(self, logits_RV: torch.Tensor, num: int) -> tuple[torch.Tensor, torch.Tensor]:
+        """`num` next tokens for each row and their log-probs at temperature 1: (R, num) both."""
+        from looptool.models.draw import greedy, sample
 
-        if self.sampling.temperature == 0:
-            ids_R = logits_RV.argmax(-1)
-        else:
-            weights = (logits_RV / self.sampling.temperature).softmax(-1)
-            sums = weights.cumsum(-1, dtype=torch.float64)
-            draws = torch.rand(
-                len(sums), 1, generator=self.random, device=self.device, dtype=torch.float64
-            )
-            # Inverse transform sampling: one uniform number a row, not one a token.
-            ids_R = torch.searchsorted(sums, draws * sums[:, -1:], right=True)[:, 0]
-            ids_R = ids_R.clamp_(max=logits_RV.shape[-1] - 1)
-        chosen = logits_RV.gather(-1, ids_R[:, None])[:, 0]
-        return ids_R, chosen - logits_RV.logsumexp(-1)
+        if self.sampling.temperature:
+            return sample(logits_RV, self.sampling.temperature, num, self.random)
+        ids_R, logps_R = greedy(logits_RV)
+        return ids_R[:, None].expand(-1, num), logps_R[:, None].expand(-1, num)
 
     def _note(self, slot: int, ids: list[int], logps: list[float]) -> None:
         rows = self.rows[slot]

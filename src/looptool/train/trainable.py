@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from looptool.config import LoraConfig, PolicyConfig
 from looptool.models.load import load_model, load_tokenizer
+from looptool.models.memory import keep_freed_memory
 from looptool.records import Checkpoint
 from looptool.train.checkpoint import replace_folder, settle
 
@@ -28,6 +29,7 @@ def trainable(
     """
     import torch
 
+    keep_freed_memory()
     model = load_model(start, policy.dtype, train=lora is None)
     if lora is None:
         return model
