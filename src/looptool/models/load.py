@@ -105,6 +105,7 @@ def _embedded(cache: Path) -> Path:
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
+    _show_downloads_only()
     model = AutoModelForCausalLM.from_pretrained(
         str(gguf.parent), gguf_file=gguf.name, dtype=torch.float32
     )
@@ -140,9 +141,7 @@ def _check_folder(folder: Path) -> None:
 
 def _from_pretrained(auto: Any, path: str, **kwargs: Any) -> Any:
     """`auto.from_pretrained`, with what a user can mend said in one line."""
-    from transformers.utils import logging
-
-    logging.disable_progress_bar()  # type: ignore[no-untyped-call]  # LoopTool shows its own
+    _show_downloads_only()
     try:
         return auto.from_pretrained(path, trust_remote_code=False, **kwargs)
     except (OSError, ValueError, KeyError) as error:
@@ -151,3 +150,12 @@ def _from_pretrained(auto: Any, path: str, **kwargs: Any) -> Any:
             f"model {path}: cannot be loaded ({reason}); give `{EMBEDDED}`, a local folder with "
             "safetensors, or a Hugging Face id that is downloaded or reachable"
         ) from error
+
+
+def _show_downloads_only() -> None:
+    """Loading and saving take a second or two; of transformers' bars only the hub's are of use."""
+    from huggingface_hub.utils import enable_progress_bars
+    from transformers.utils import logging
+
+    logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+    enable_progress_bars()
