@@ -154,7 +154,7 @@ def _from_pretrained(auto: Any, path: str, **kwargs: Any) -> Any:
 
 def _show_downloads_only() -> None:
     """Loading and saving take a second or two; of transformers' bars only the hub's are of use."""
-    from huggingface_hub.utils import enable_progress_bars
+    from huggingface_hub.utils.tqdm import enable_progress_bars
     from transformers.utils import logging
 
     logging.disable_progress_bar()  # type: ignore[no-untyped-call]
