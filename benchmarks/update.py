@@ -1,47 +1,89 @@
 """How near the update comes to the machine's own matrix-product rate, measured in the same run.
 
     python benchmarks/update.py --shape small --dtype float32 --threads 1
+    python benchmarks/update.py --shape tiny --layers 2 --repeats 1   # does it run?
 
 The share is (floating-point operations that the update needs: 6 a weight and token, the output
 projection at scored positions only, no attention) / (seconds * GEMM rate). Attention, element-wise
-work, the optimiser and recomputation all count against it. On a busy machine use one thread:
-processor seconds are taken, which waiting for others does not lengthen.
+work, the optimiser and recomputation all count against it. The rate is the best of the model's own
+widest product and a square one. On a busy machine use one thread: processor seconds are taken,
+which waiting for others does not lengthen. `--without memory` leaves malloc as it is, `--without
+merge` puts a copy of the prompt's keys in front of each completion: what each of them gains.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import resource
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
-SHAPES = {"small": (2, 540, 8), "large": (2, 1000, 16)}
+SHAPES = {"small": (2, 540, 8), "large": (2, 1000, 16), "tiny": (2, 40, 2)}
+PRODUCTS = ((1024, 576, 1536), (1024, 1024, 1024))
+Clock = Callable[[], float]
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--shape", choices=SHAPES, default="small")
-    parser.add_argument("--dtype", choices=("bfloat16", "float32"), default="bfloat16")
-    parser.add_argument("--threads", type=int, default=0)
-    parser.add_argument("--repeats", type=int, default=3)
-    parser.add_argument("--cache", type=Path, default=Path(tempfile.gettempdir()) / "looptool")
-    options = parser.parse_args()
+    options = _options()
     import torch
 
     from looptool.config import PolicyConfig
     from looptool.models.load import base_checkpoint, load_model
-    from looptool.train.logprobs import packed_logps
+    from looptool.models.memory import keep_freed_memory
+    from looptool.train import shared_prefix
     from looptool.train.optimizer import MasterAdamW
-    from looptool.train.packing import Group, pack
 
     if options.threads:
         torch.set_num_threads(options.threads)
     clock = time.process_time if options.threads == 1 else time.perf_counter
-    torch.manual_seed(0)
-    model = load_model(base_checkpoint(PolicyConfig(), options.cache), options.dtype, train=True)
+    if "memory" not in options.without:
+        keep_freed_memory()
+    if "merge" in options.without:
+        setattr(shared_prefix, "can_merge", lambda query: False)  # noqa: B010
+    model: Any = load_model(
+        base_checkpoint(PolicyConfig(), options.cache), options.dtype, train=True
+    )
+    if options.layers:
+        del model.model.layers[options.layers :]
     optimizer = MasterAdamW(model, lr=1e-6, max_grad_norm=1.0)
-    num, length, size = SHAPES[options.shape]
+    groups, rows = _rows(options.shape)
+    rate, seconds = 0.0, float("inf")
+    for number in range(options.repeats):
+        rate = max(rate, _gemm_rate(model.dtype, clock))
+        this = _update(model, optimizer, rows, clock)
+        seconds = min(seconds, this)
+        print(f"  update {number + 1}: {this:.2f} s; GEMM {rate / 1e9:.0f} GFLOP/s", flush=True)
+    tokens = sum(row.input_ids_1T.numel() for row in rows)
+    figures = {
+        "shape": options.shape,
+        "dtype": str(model.dtype).removeprefix("torch."),
+        "threads": torch.get_num_threads(),
+        "without": options.without,
+        "peak_gb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20, 2),
+        "tokens": tokens,
+        "tokens_plain": sum(len(g.prefix) * (len(g.branches) - 1) + g.num_tokens for g in groups),
+        "seconds": round(seconds, 2),
+        "tokens_per_second": round(tokens / seconds, 1),
+        "gemm_gflops": round(rate / 1e9, 1),
+        "share_of_gemm_rate": round(_needed(model, rows) / seconds / rate, 3),
+    }
+    for name, value in figures.items():
+        print(f"{name:20}{value}")
+    print(json.dumps({"update": figures}))
+
+
+def _rows(shape: str) -> tuple[list[Any], list[Any]]:
+    """Groups of random tokens with completions of 16 to 64, and each packed."""
+    import torch
+
+    from looptool.train.packing import Group, pack
+
+    torch.manual_seed(0)
+    num, length, size = SHAPES[shape]
 
     def ids(count: int) -> list[int]:
         return torch.randint(100, 40_000, (count,)).tolist()
@@ -50,41 +92,55 @@ def main() -> None:
         Group.of_completions(ids(length), [ids(int(n)) for n in torch.randint(16, 65, (size,))])
         for _ in range(num)
     ]
-    rows = [pack([group]) for group in groups]
-    tokens = sum(row.input_ids_1T.numel() for row in rows)
+    return groups, [pack([group]) for group in groups]
+
+
+def _update(model: Any, optimizer: Any, rows: list[Any], clock: Clock) -> float:
+    """Seconds of forward, backward and optimiser step."""
+    from looptool.train.logprobs import packed_logps
+
     scored = sum(len(row.target_N) for row in rows)
-    plain = sum(length * size + group.num_tokens - length for group in groups)
-    x = torch.randn(1024, 576).to(model.dtype)
-    weight = torch.randn(1536, 576).to(model.dtype)
-    update, product = float("inf"), float("inf")
-    for _ in range(options.repeats):
-        for _ in range(20):
+    began = clock()
+    for row in rows:
+        (packed_logps(model, row)[0].sum() / scored).backward()  # type: ignore[no-untyped-call]
+    optimizer.step()
+    return clock() - began
+
+
+def _gemm_rate(dtype: Any, clock: Clock) -> float:
+    """Floating-point operations a second of the fastest product, the best of some runs."""
+    import torch
+
+    best = 0.0
+    for rows, inner, columns in PRODUCTS:
+        x, weight = (torch.randn(n, inner).to(dtype) for n in (rows, columns))
+        for _ in range(12):
             began = clock()
             torch.nn.functional.linear(x, weight)
-            product = min(product, clock() - began)
-        began = clock()
-        for row in rows:
-            (packed_logps(model, row)[0].sum() / scored).backward()  # type: ignore[no-untyped-call]
-        optimizer.step()
-        update = min(update, clock() - began)
-    rate = 2 * 1024 * 576 * 1536 / product
+            best = max(best, 2 * rows * inner * columns / (clock() - began))
+    return best
+
+
+def _needed(model: Any, rows: list[Any]) -> int:
+    """Floating-point operations of the matrix products with weights, forward and backward."""
     layers = sum(p.numel() for name, p in model.named_parameters() if ".layers." in name)
-    head = model.get_output_embeddings().weight.numel()  # type: ignore[no-untyped-call]
-    needed = 6 * (layers * tokens + head * scored)
-    figures = {
-        "shape": options.shape,
-        "dtype": options.dtype,
-        "threads": torch.get_num_threads(),
-        "tokens": tokens,
-        "tokens_plain": plain,
-        "seconds": round(update, 2),
-        "tokens_per_second": round(tokens / update, 1),
-        "gemm_gflops": round(rate / 1e9, 1),
-        "share_of_gemm_rate": round(needed / update / rate, 3),
-    }
-    for name, value in figures.items():
-        print(f"{name:20}{value}")
-    print(json.dumps(figures))
+    head = model.get_output_embeddings().weight.numel()
+    tokens = sum(row.input_ids_1T.numel() for row in rows)
+    return int(6 * (layers * tokens + head * sum(len(row.target_N) for row in rows)))
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--shape", choices=SHAPES, default="small")
+    parser.add_argument("--dtype", choices=("auto", "bfloat16", "float32"), default="auto")
+    parser.add_argument("--threads", type=int, default=0)
+    parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--without", nargs="*", choices=("memory", "merge"), default=[])
+    parser.add_argument("--layers", type=int, default=0, help="keep only the first layers")
+    parser.add_argument("--cache", type=Path, default=Path(tempfile.gettempdir()) / "looptool")
+    return parser.parse_args()
 
 
 if __name__ == "__main__":

@@ -1,0 +1,123 @@
+"""Parts of the update and the rollout against what they replaced, in one process, in turn.
+
+    python benchmarks/parts.py --threads 1 --repeats 5
+
+Shapes are SmolLM2-135M's. `attention`: forward and backward of one layer's completions over their
+prompt, merged by log-sum-exps, against a copy of the prompt's keys for each completion. `greedy`
+and `sample`: the next tokens of 32 rows and their log-probs, against argmax and one cumulative sum
+over the vocabulary, each with a log-sum-exp of its own. With one thread processor seconds count.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import torch
+
+HEADS, KEYS, SIZE, VOCABULARY, ROWS = 9, 3, 64, 49_152, 32
+Pair = tuple[Callable[[], object], Callable[[], object]]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--threads", type=int, default=0)
+    parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--dtype", choices=("bfloat16", "float32"), default="float32")
+    options = parser.parse_args()
+    import torch
+
+    from looptool.models.memory import keep_freed_memory
+
+    if options.threads:
+        torch.set_num_threads(options.threads)
+    clock = time.process_time if options.threads == 1 else time.perf_counter
+    keep_freed_memory()
+    torch.manual_seed(0)
+    parts = {
+        "attention P=540 G=8": attention(540, 8, options.dtype),
+        "attention P=1000 G=16": attention(1000, 16, options.dtype),
+        "greedy": greedy(),
+        "sample": sample(),
+    }
+    figures = {}
+    print(f"{'':24}{'before ms':>12}{'now ms':>12}{'ratio':>8}", flush=True)
+    for name, pair in parts.items():
+        best = [float("inf"), float("inf")]
+        for _ in range(options.repeats):
+            for side, fn in enumerate(pair):
+                began = clock()
+                fn()
+                best[side] = min(best[side], clock() - began)
+        before, now = (seconds * 1e3 for seconds in best)
+        figures[name] = {"before_ms": round(before, 2), "now_ms": round(now, 2)}
+        print(f"{name:24}{before:12.2f}{now:12.2f}{before / now:8.2f}", flush=True)
+    print(json.dumps({"parts": {"dtype": options.dtype, **figures}}))
+
+
+def attention(prefix: int, group: int, dtype: str) -> Pair:
+    """Completions of 64 tokens over a prompt of `prefix`."""
+    import torch
+
+    from looptool.train.branches import branch_attention
+    from looptool.train.packing import Group, pack
+    from looptool.train.shared_prefix import branch_mask, copied_attention
+
+    span = pack([Group.of_completions([1] * prefix, [[1] * 64] * group)]).spans[0]
+    shapes = [(HEADS, group * 64)] + [(KEYS, prefix)] * 2 + [(KEYS, group * 64)] * 2
+    given = [
+        torch.randn(1, *shape, SIZE, dtype=getattr(torch, dtype)).requires_grad_()
+        for shape in shapes
+    ]
+    query, shared, own = given[0], (given[1], given[2]), (given[3], given[4])
+    grad = torch.randn_like(query)
+    mask, scale = branch_mask(span, None, query.device), SIZE**-0.5
+
+    def copied() -> object:
+        out = copied_attention(query, shared, own, span, mask, scale, None)
+        return torch.autograd.grad(out, given, grad)
+
+    def merged() -> object:
+        return torch.autograd.grad(branch_attention(query, shared, own, span, scale), given, grad)
+
+    return copied, merged
+
+
+def greedy() -> Pair:
+    """The likeliest tokens."""
+    import torch
+
+    from looptool.models import draw
+
+    logits = 3 * torch.randn(ROWS, VOCABULARY)
+    return lambda: _logps(logits, logits.argmax(-1)), lambda: draw.greedy(logits)
+
+
+def sample() -> Pair:
+    """Tokens drawn at temperature 1."""
+    import torch
+
+    from looptool.models import draw
+
+    logits, random = 3 * torch.randn(ROWS, VOCABULARY), torch.Generator()
+
+    def whole() -> object:
+        sums = logits.softmax(-1).cumsum(-1, dtype=torch.float64)
+        at = torch.rand(ROWS, 1, generator=random, dtype=torch.float64) * sums[:, -1:]
+        return _logps(logits, torch.searchsorted(sums, at, right=True)[:, 0])
+
+    return whole, lambda: draw.sample(logits, 1.0, 1, random)
+
+
+def _logps(logits: torch.Tensor, ids: torch.Tensor) -> torch.Tensor:
+    return logits.gather(-1, ids[:, None])[:, 0] - logits.logsumexp(-1)
+
+
+if __name__ == "__main__":
+    main()
