@@ -106,8 +106,8 @@ def supervised_step(
 ) -> float:
     """One update on the negative log-likelihood a token, averaged over completions; returned.
 
-    Every completion counts alike: a mean over all tokens would give a short refusal a fifth of the
-    weight of a call, and the policy would learn to call always (docs/lab.md).
+    Every completion counts alike: in a mean over all tokens a short refusal would have a fifth of
+    the weight of a call, and whether to call at all is what its first token decides.
     """
     import torch
 
