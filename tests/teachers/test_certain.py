@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from looptool.records import Label, Message, Tool, ToolCall
@@ -10,14 +12,14 @@ from looptool.teachers.llm.certain import impossible
 UUID = "3f2a9c10-5b7d-4e8f-a1b2-9c8d7e6f5a4b"
 
 
-def tool(**properties: object) -> Tool:
+def tool(**properties: Any) -> Tool:
     return Tool(name="act", description="Acts.", parameters={
         "type": "object", "properties": properties, "required": list(properties)})  # fmt: skip
 
 
-def why(said: str, name: str, value: object, kind: object = "string") -> str | None:
+def why(said: str, name: str, value: Any, kind: Any = "string") -> str | None:
     schema = {"type": kind} if isinstance(kind, str) else kind
-    label = Label(calls=(ToolCall(name="act", arguments={name: value}),))  # type: ignore[dict-item]
+    label = Label(calls=(ToolCall(name="act", arguments={name: value}),))
     return impossible(label, (tool(**{name: schema}),), (Message(role="user", content=said),))
 
 
@@ -35,7 +37,7 @@ def why(said: str, name: str, value: object, kind: object = "string") -> str | N
     ],
 )
 def test_an_identifier_of_which_nothing_stands_anywhere_is_impossible(
-    name: str, value: object, said: str
+    name: str, value: Any, said: str
 ) -> None:
     kind = {"type": "array", "items": {"type": "string"}} if isinstance(value, list) else "string"
     assert "stands nowhere" in (why(said, name, value, kind) or "")

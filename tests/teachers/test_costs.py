@@ -12,7 +12,7 @@ from looptool.config import Config, LlmTeacherConfig, SeedConfig
 from looptool.runs.run import Run
 from looptool.runs.store import read_records
 from looptool.steps import Steps, _step
-from looptool.teachers.base import Bill, ToolBrief
+from looptool.teachers.base import Bill, Teacher, ToolBrief
 from looptool.teachers.offline.teacher import OfflineTeacher
 from looptool.teaching import Teaching
 from looptool.work import Silent
@@ -41,12 +41,12 @@ class Short(Steps):
     """Two steps: one asks the teacher for a tool, the other for nothing."""
 
     @_step
-    def ask(self, number: int) -> None:
+    def ask(self: Steps, number: int) -> None:
         brief = ToolBrief(path=("a", "b", "c"), seed=number)
         assert asyncio.run(self.teacher.write_tool(brief))
 
     @_step
-    def rest(self) -> None:
+    def rest(self: Steps) -> None:
         return None
 
 
@@ -74,8 +74,8 @@ def test_a_step_that_paid_says_the_bill_and_keeps_it(tmp_path: Path, server: Ser
 def test_a_step_that_fails_is_billed_all_the_same(tmp_path: Path, server: Server) -> None:
     class Failing(Short):
         @_step
-        def fail(self) -> None:
-            self.ask(1)
+        def fail(self: Steps) -> None:
+            Short.ask(self, 1)
             asyncio.run(self.teacher.write_tool(ToolBrief(path=("a", "b", "c"), seed=2)))
             raise KeyboardInterrupt
 
@@ -101,7 +101,7 @@ def test_the_forecast_is_said_once_in_one_line(tmp_path: Path, server: Server) -
 
 
 def test_what_costs_nothing_has_neither_forecast_nor_bill(tmp_path: Path) -> None:
-    teacher = OfflineTeacher()
+    teacher: Teacher = OfflineTeacher()
     assert teacher.bill() is None and asyncio.run(teacher.forecast(Config())) is None
     with Run(tmp_path / "run", Config(), Silent()) as run:
         teaching = Teaching(run)
