@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import json
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -11,6 +13,7 @@ from looptool.records import Sample, Scenario, Seed
 from looptool.seed.checks import fault_of
 from looptool.seed.context_tree import held_out_branches, leaves
 from looptool.seed.make import make_seed, request_key
+from looptool.seed.tools import read_tools
 from looptool.teachers.offline.sense import recognise
 from looptool.teachers.offline.teacher import OfflineTeacher
 from looptool.work import InMemory
@@ -108,9 +111,67 @@ def test_one_empty_tool_cannot_give_thousands(tmp_path: Path) -> None:
         make_seed(config, 0, OfflineTeacher(), InMemory())
 
 
-@pytest.mark.parametrize("text", ["[]", "{", '[{"description": "nameless"}]'])
-def test_a_bad_tools_file_is_named(tmp_path: Path, text: str) -> None:
+def tool_with(parameters: str, rest: str = "") -> str:
+    return f'[{{"name": "get_it", "description": "Get it.", "parameters": {parameters}{rest}}}]'
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("[]", "holds no list of tools"),
+        ("{", "not readable as JSON"),
+        ("[] []", "more text after the list"),
+        ("[" * 100_000, "nested too deeply"),
+        ('{"tools": ' * 200 + "[]" + "}" * 200, "nested too deeply"),
+        ('[{"description": "nameless"}]', "tool 1: name"),
+        ('[{"name": "\\ud800"}]', "lone surrogate"),
+        (tool_with('{"properties": {"n": {"enum": ["\\udc00"]}}}'), "lone surrogate"),
+        (tool_with('{"properties": {"n": {"default": NaN}}}'), "NaN is not JSON"),
+        (tool_with("{}", ', "name": "twice"'), "a key is given twice"),
+        (tool_with('{"type": "strin"}'), "tool 'get_it': parameters.type"),
+        ('[{"name": "a", "inputSchema": {}}]', 'write its inputSchema as "parameters"'),
+        ('[{"name": "a"}, {"name": "a"}]', "two tools are named 'a'"),
+    ],
+)
+def test_a_bad_tools_file_is_named(tmp_path: Path, text: str, told: str) -> None:
     path = tmp_path / "tools.json"
     path.write_text(text)
-    with pytest.raises(UserError, match=r"tools\.json"):
-        make_seed(SeedConfig(tools_file=str(path)), 0, OfflineTeacher(), InMemory())
+    with pytest.raises(UserError, match=r"tools\.json") as caught:
+        read_tools(path)
+    assert told in str(caught.value)
+    assert len(str(caught.value)) < 600 and "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "properties",
+    [
+        {"n": True, "m": {"type": "string"}},
+        {"n": {"type": "integer", "minimum": 10**400}},
+        {"n": {"type": "integer", "default": 10**400}},
+        {"n": {"type": "number", "maximum": -1e308}},
+        {"n": {"type": "integer", "minimum": 10, "maximum": 5}},
+        {"n": {"type": "integer", "exclusiveMinimum": 1e300}},
+        {"n": {"enum": [1, True, None, {"a": 1}, [2]]}},
+        {"(": {"type": "string"}, "__class__": {"type": "string"}, "": {"type": "string"}},
+    ],
+    ids=str,
+)
+def test_no_schema_however_odd_stops_the_seed(tmp_path: Path, properties: dict[str, Any]) -> None:
+    """The odd tool may give no samples; the ordinary one beside it does."""
+    odd = {"type": "object", "properties": properties, "required": list(properties)}
+    city = {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]}
+    tools = [
+        {"name": "get_odd", "description": "Get the oddity.", "parameters": odd},
+        {"name": "get_weather", "description": "Get the weather of a city.", "parameters": city},
+    ]
+    path = tmp_path / "tools.json"
+    path.write_text(json.dumps(tools))
+    config = SeedConfig(samples=20, held_out_samples=4, tools_file=str(path))
+    made = make_seed(config, 0, OfflineTeacher(), InMemory())
+    assert len(made.train) == 20
+
+
+def test_a_byte_order_mark_is_no_fault(tmp_path: Path) -> None:
+    path = tmp_path / "tools.json"
+    path.write_text('\ufeff [{"name": "ping"}]\n', encoding="utf-8")
+    assert [written.tool.name for written in read_tools(path)] == ["ping"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
@@ -157,11 +158,13 @@ def _times(text: str) -> Iterator[str]:
             yield f"{total // 60 % 24:02d}:{total % 60:02d}"
 
 
-def supports(evidence: Evidence, value: Any, schema: Mapping[str, Any]) -> bool:
+def supports(evidence: Evidence, value: Any, schema: Mapping[str, Any] | bool) -> bool:
     """Whether an argument can have come from the text. What needs understanding (switches, closed
     sets of values) is taken on trust.
     """
-    if value is None or isinstance(value, bool) or "enum" in schema or "const" in schema:
+    if value is None or isinstance(value, bool) or not isinstance(schema, Mapping):
+        return True
+    if "enum" in schema or "const" in schema:
         return True
     if isinstance(value, list):
         items = schema.get("items")
@@ -172,7 +175,7 @@ def supports(evidence: Evidence, value: Any, schema: Mapping[str, Any]) -> bool:
         inner = schema.get("properties", {})
         return all(supports(evidence, each, inner.get(name, {})) for name, each in value.items())
     if isinstance(value, int | float):
-        return _supports_number(evidence, float(value))
+        return abs(value) <= sys.float_info.max and _supports_number(evidence, float(value))
     return _supports_text(evidence, value, str(schema.get("description", "")))
 
 

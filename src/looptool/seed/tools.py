@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ from pydantic import ValidationError
 
 from looptool.config import SeedConfig
 from looptool.errors import UserError
+from looptool.jsonvalue import read_json, shorten
 from looptool.records import Record, Tool
 from looptool.seed.checks import Fault, same_tool
 from looptool.seed.constraint_tree import draw_constraints, snake_case
@@ -132,7 +132,10 @@ def read_tools(path: Path) -> list[Written]:
     Raises UserError naming the file and the tool that is wrong.
     """
     try:
-        raw = json.loads(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8-sig")
+        raw, end = read_json(text, len(text) - len(text.lstrip()))
+        if text[end:].strip():
+            raise ValueError(f"more text after the list: {shorten(text[end:].strip(), 30)}")
     except FileNotFoundError:
         raise UserError(
             f"{path}: no such file; data.tools_file names a JSON list of tools"
@@ -144,18 +147,24 @@ def read_tools(path: Path) -> list[Written]:
     if not isinstance(raw, list) or not raw:
         raise UserError(f"{path}: holds no list of tools")
     tools = [_read_tool(path, n, each) for n, each in enumerate(raw, 1)]
-    check_tools(tools)
+    try:
+        check_tools(tools)
+    except UserError as error:
+        raise UserError(f"{path}: {error}") from None
     return [Written(tool=tool, path=(OWN, _family(tool), tool.name)) for tool in tools]
 
 
 def _read_tool(path: Path, number: int, raw: Any) -> Tool:
     if isinstance(raw, dict) and isinstance(raw.get("function"), dict):
         raw = raw["function"]
+    for other in ("inputSchema", "input_schema"):  # MCP's name, and Anthropic's
+        if isinstance(raw, dict) and other in raw and "parameters" not in raw:
+            raise UserError(f'{path}: tool {number}: write its {other} as "parameters"')
     try:
         return Tool.model_validate(raw)
     except ValidationError as error:
         first = error.errors()[0]
-        where = ".".join(map(str, first["loc"])) or "it"
+        where = ".".join(map(str, first["loc"][:3])) or "it"
         raise UserError(f"{path}: tool {number}: {where}: {first['msg']}") from None
 
 

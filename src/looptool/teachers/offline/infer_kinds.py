@@ -190,13 +190,20 @@ def _bounds(name: str, schema: Mapping[str, Any], whole: bool) -> tuple[float, f
         if re.search(pattern, name):
             guess = bounds
             break
-    low, high = schema.get("minimum"), schema.get("maximum")
+    low, high = (_within_reason(schema.get(key)) for key in ("minimum", "maximum"))
     low = guess[0] if not isinstance(low, int | float) else low
     high = max(low + 9, guess[1]) if not isinstance(high, int | float) else high
-    exclusive = schema.get("exclusiveMinimum")
+    if high < low:
+        low = high - 9
+    exclusive = _within_reason(schema.get("exclusiveMinimum"))
     if isinstance(exclusive, int | float):
         low = max(low, exclusive + (1 if whole else 0.5))
     return low, min(high, low + 100_000)
+
+
+def _within_reason(bound: Any) -> Any:
+    """A bound that people could speak of: nobody asks for 10^300 of anything."""
+    return max(-1e12, min(1e12, bound)) if isinstance(bound, int | float) else bound
 
 
 def _string(name: str, schema: Mapping[str, Any], about: tuple[str, ...], tool: Tool) -> Param:
