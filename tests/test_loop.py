@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -193,6 +194,22 @@ def test_a_missing_checkpoint_is_made_again(
     assert (root / "round-1/probes.jsonl").read_bytes() == (
         undisturbed / "round-1/probes.jsonl"
     ).read_bytes()
+
+
+def test_a_run_that_was_moved_finds_its_checkpoints(undisturbed: Path, tmp_path: Path) -> None:
+    root = tmp_path / "moved"
+    shutil.copytree(undisturbed, root)
+    hidden = undisturbed.with_name("hidden")
+    undisturbed.rename(hidden)
+    try:
+        (root / "round-2/probes.jsonl").unlink()
+        (root / "work/round-2/probe.jsonl").unlink()
+        done = run("probe", root)
+    finally:
+        hidden.rename(undisturbed)
+    assert done.returncode == 0, done.stderr
+    assert "making it again" not in done.stdout
+    assert results(root) == results(undisturbed)
 
 
 def test_a_step_alone_stops_behind_itself(config: Path, tmp_path: Path) -> None:

@@ -134,6 +134,24 @@ def test_the_static_baseline_keeps_the_first_dataset() -> None:
     assert kept == [made("a"), made("b")]
 
 
+def dealt(train: list[Sample], config: MergeConfig, rounds: list[int]) -> list[list[Sample]]:
+    """The deal after each round; `rounds` says how long the run was meant to be just then."""
+    used = {sample.id for sample in first_share(train, config)}
+    deals = []
+    for number, planned in enumerate(rounds, 1):
+        deals.append(seed_share(train, config, number, planned, used))
+        used |= {sample.id for sample in deals[-1]}
+    return deals
+
+
+def test_a_run_made_longer_deals_no_seed_sample_twice() -> None:
+    train = [made(str(number)) for number in range(24)]
+    config = MergeConfig(seed_new_share=0.5)
+    for plan in ([2, 3, 3], [1, 3, 3], [3, 3, 5, 5, 5]):
+        ids = [sample.id for deal in dealt(train, config, plan) for sample in deal]
+        assert len(ids) == len(set(ids)) == 12, plan
+
+
 @settings(deadline=None)
 @given(
     size=st.integers(0, 60),
@@ -146,7 +164,7 @@ def test_the_deals_are_equal_and_the_seed_is_used_at_most_once(
     train = [made(str(number)) for number in range(size)]
     config = MergeConfig(seed_new_share=share)
     first = first_share(train, config)
-    deals = [seed_share(train, config, round, rounds) for round in range(1, rounds + 1)]
+    deals = dealt(train, config, [rounds] * rounds)
     used = Counter(sample.id for part in (first, *deals) for sample in part)
     assert set(used.values()) <= {1}
     assert deals[-1] == []

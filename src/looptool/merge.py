@@ -8,7 +8,7 @@ seed samples that no round has used.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Sequence, Set
 from typing import Protocol
 
 from looptool.config import MergeConfig
@@ -115,17 +115,17 @@ def first_share(train: Sequence[Sample], config: MergeConfig) -> list[Sample]:
 
 
 def seed_share(
-    train: Sequence[Sample], config: MergeConfig, round: int, rounds: int
+    train: Sequence[Sample], config: MergeConfig, round: int, rounds: int, used: Set[str]
 ) -> list[Sample]:
     """Seed-new of the dataset after `round`: an equal deal of the share that was held back.
 
-    There are `rounds` - 1 deals, their sizes differing by one at most. None follows the last round.
+    `used` are the ids of the samples in every dataset so far. What is not among them is spread
+    evenly over the rounds to come, also where a run was made longer after earlier deals. There are
+    `rounds` - 1 deals; none follows the last round.
     """
-    held = train[_num_first(train, config) :]
-    deals = rounds - 1
-    if not 0 < round <= deals:
-        return []
-    return list(held[len(held) * (round - 1) // deals : len(held) * round // deals])
+    held = [s for s in train[_num_first(train, config) :] if s.id not in used]
+    deals_left = rounds - round
+    return held[: len(held) // deals_left] if deals_left > 0 else []
 
 
 def _num_first(train: Sequence[Sample], config: MergeConfig) -> int:

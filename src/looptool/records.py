@@ -279,7 +279,8 @@ class Tally(Record):
 class Checkpoint(Record):
     """The policy at one point: a folder (or model id) that transformers can load.
 
-    `name` is unique in a run ("base", "warm-start", "round-1").
+    `name` is unique in a run ("base", "warm-start", "round-1"). On disk `path` is as
+    `Paths.portable` says it.
     """
 
     name: str

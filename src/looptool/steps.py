@@ -63,6 +63,7 @@ class Steps:
         self.run = run
         self.config = run.config
         self.teaching = Teaching(run)
+        self._used: set[str] = set()  # the samples of every dataset so far
 
     @_step
     def seed(self) -> Seed:
@@ -72,6 +73,7 @@ class Steps:
         def made() -> Seed:
             from looptool.seed.make import make_seed
 
+            self._check_policy()
             return make_seed(self.config.data, self.config.seed, self.teacher, self.run)
 
         @cache
@@ -133,7 +135,7 @@ class Steps:
         """The seed, less the share that later rounds are dealt."""
         from looptool.merge import first_share
 
-        return first_share(seed.train, self.config.merge)
+        return self._using(first_share(seed.train, self.config.merge))
 
     @_step
     def train(
@@ -261,7 +263,8 @@ class Steps:
         merge = pick_merge(self.config.merge)
 
         def merged() -> list[Sample]:
-            fresh = seed_share(seed.train, self.config.merge, round, self.config.rounds)
+            config, rounds = self.config.merge, self.config.rounds
+            fresh = seed_share(seed.train, config, round, rounds, self._used)
             samples = merge(dataset, probes, judgements, expansions, fresh, round)
             origins = Counter(sample.origin for sample in samples)
             corrected = sum(sample.edits[-1].round == round for sample in samples if sample.edits)
@@ -269,7 +272,7 @@ class Steps:
             self.run.say(f"merge: {len(samples)} samples ({told}), {corrected} labels corrected")
             return samples
 
-        return self.run.once_all(f"round-{round}/dataset", Sample, merged)
+        return self._using(self.run.once_all(f"round-{round}/dataset", Sample, merged))
 
     @_step
     def measure(self, policy: Checkpoint, seed: Seed) -> Measurement:
@@ -333,26 +336,45 @@ class Steps:
         """How the teacher's judge does on errors planted into the clean held-out samples."""
         return self.teaching.calibration(lambda: self.seed().held_out)
 
+    def _check_policy(self) -> None:
+        """A model that is not there is told before a teacher works for it: no seed is lost."""
+        from looptool.models.load import EMBEDDED, base_checkpoint, load_tokenizer
+
+        if self.config.policy.model != EMBEDDED:
+            folder = self.run.paths.folder("base")
+            load_tokenizer(base_checkpoint(self.config.policy, folder))
+
     def _base(self) -> Checkpoint:
         from looptool.models.load import base_checkpoint
 
-        return self.run.once(
-            "base",
-            Checkpoint,
-            lambda: base_checkpoint(self.policy, self.run.paths.folder("base")),
-        )
+        def base() -> Checkpoint:
+            return base_checkpoint(self.policy, self.run.paths.folder("base"))
+
+        return self._checkpoint("base", base, "warm-start/policy")
 
     def _checkpoint(self, name: str, make: Callable[[], Checkpoint], until: str) -> Checkpoint:
         """The checkpoint that `make` trains; trained again if its files are gone.
 
-        They are needed until the value `until` exists.
+        They are needed until the value `until` exists, and found where the run lies now.
         """
-        policy = self.run.once(name, Checkpoint, make)
-        if not Path(policy.path).exists() and not self.run.has(until):
-            self.run.say(f"{policy.path} is missing: making it again")
+        paths = self.run.paths
+
+        def portable() -> Checkpoint:
+            made = make()
+            return made.model_copy(update={"path": paths.portable(made.path)})
+
+        kept = self.run.once(name, Checkpoint, portable)
+        place = paths.located(kept.path)
+        ours = place != kept.path or Path(place).is_absolute()  # no id on the Hub
+        if ours and not Path(place).exists() and not self.run.has(until):
+            self.run.say(f"{place} is missing: making it again")
             self.run.forget(name)
-            policy = self.run.once(name, Checkpoint, make)
-        return policy
+            kept = self.run.once(name, Checkpoint, portable)
+        return kept.model_copy(update={"path": paths.located(kept.path)})
+
+    def _using(self, dataset: list[Sample]) -> list[Sample]:
+        self._used.update(sample.id for sample in dataset)
+        return dataset
 
     def _engine(self, policy: Checkpoint) -> Engine:
         """The engine of one checkpoint; that of the one before is let go."""

@@ -237,6 +237,7 @@ def _tell(story: _Story, rounds: int, until: str) -> Iterator[str]:
         order_flips=wilson(1, 63), verdicts={"LABEL_WRONG": 56, "PRED_WRONG": 70},
     )  # fmt: skip
     dataset = first_share(story.train, story.config.merge)
+    used: set[str] = set()
     for number in range(1, rounds + 1):
         name, skill = f"round-{number}", 0.45 + 0.12 * number
         story.store(f"{name}/train/stats", [story.trains(number)])
@@ -252,7 +253,8 @@ def _tell(story: _Story, rounds: int, until: str) -> Iterator[str]:
         expansions = [story.expands(number, sample) for sample, _ in failed]
         story.store(f"{name}/expansions", expansions)
         yield f"{name}/expand"
-        fresh = seed_share(story.train, story.config.merge, number, rounds)
+        used |= {sample.id for sample in dataset}
+        fresh = seed_share(story.train, story.config.merge, number, rounds, used)
         merge = pick_merge(story.config.merge)
         dataset = merge(dataset, probes, judgements, expansions, fresh, number)
         story.store(f"{name}/dataset", dataset)

@@ -15,6 +15,7 @@ import pytest
 from looptool.config import Config
 from looptool.errors import UserError
 from looptool.records import Tally
+from looptool.runs.paths import Paths
 from looptool.runs.run import Run, stored_config
 from looptool.work import Silent
 
@@ -62,6 +63,21 @@ def test_a_value_that_failed_is_still_owed(run: Run) -> None:
         run.once("a", Tally, failing)
     assert not run.has("a")
     assert run.once("a", Tally, lambda: one(1)) == one(1)
+
+
+def test_a_value_whose_file_was_emptied_is_named(run: Run) -> None:
+    run.once("a", Tally, lambda: one(1))
+    run.paths.value("a").write_text("")
+    with pytest.raises(UserError, match=r"a\.jsonl is damaged .* remove it and run again"):
+        run.once("a", Tally, lambda: one(1))
+
+
+def test_paths_in_records_follow_the_run_when_it_is_moved(tmp_path: Path) -> None:
+    here, there = Paths(tmp_path / "here"), Paths(tmp_path / "there")
+    kept = here.portable(str(here.folder("round-1") / "weights"))
+    assert there.located(kept) == str(tmp_path / "there/models/round-1/weights")
+    for elsewhere in ("owner/model", "/other/model", "./model"):
+        assert here.located(here.portable(elsewhere)) == elsewhere
 
 
 def test_no_records_are_a_value_too(run: Run) -> None:

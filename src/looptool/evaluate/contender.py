@@ -82,7 +82,8 @@ def _of_run(root: Path, wanted: str | None, format: str | None) -> Contender:
     made: dict[str, Checkpoint] = {}
     for name in (*names, "warm-start/policy", "base"):
         if paths.value(name).exists():
-            found = read_records(paths.value(name), Checkpoint)[0]
+            kept = read_records(paths.value(name), Checkpoint)[0]
+            found = kept.model_copy(update={"path": paths.located(kept.path)})
             made.setdefault(found.name, found)
     if not made:
         raise UserError(f"{root} has no checkpoint yet; go on with `looptool run {root}`")

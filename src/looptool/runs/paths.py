@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+RUN = "{run}/"
+"""Stands in records for the directory of the run, which may be moved."""
+
 
 @dataclass(frozen=True)
 class Paths:
@@ -48,3 +51,12 @@ class Paths:
     def folder(self, name: str) -> Path:
         """A step's own files, such as checkpoints."""
         return self.root / "models" / name
+
+    def portable(self, path: str) -> str:
+        """`path` as a record keeps it: what lies in the run is named from there."""
+        place, root = Path(path).absolute(), self.root.absolute()
+        return f"{RUN}{place.relative_to(root)}" if place.is_relative_to(root) else path
+
+    def located(self, kept: str) -> str:
+        """Where a path that `portable` made is now, also after the run was moved."""
+        return str(self.root / kept.removeprefix(RUN)) if kept.startswith(RUN) else kept

@@ -16,7 +16,7 @@ from looptool.runs.lock import lock
 from looptool.runs.paths import Paths
 from looptool.runs.progress import Shown
 from looptool.runs.provenance import provenance
-from looptool.runs.store import Journal, read_records, write_atomic, write_records
+from looptool.runs.store import Journal, damaged, read_records, write_atomic, write_records
 from looptool.work import Progress, each
 
 Item = TypeVar("Item")
@@ -97,7 +97,10 @@ class Run:
 
     def once(self, name: str, kind: type[Result], fn: Callable[[], Result]) -> Result:
         """The record `fn` returns, computed the first time only."""
-        return self.once_all(name, kind, lambda: [fn()])[0]
+        kept = self.once_all(name, kind, lambda: [fn()])
+        if not kept:
+            raise damaged(self.paths.value(name), "it is empty")
+        return kept[0]
 
     def once_all(
         self, name: str, kind: type[Result], fn: Callable[[], Iterable[Result]]

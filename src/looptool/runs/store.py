@@ -151,7 +151,7 @@ def _lines(path: Path, table: ToolTable) -> Iterator[tuple[bytes, int]]:
                     raw = json.loads(line)
                     table.tools[raw["tool"]] = Tool.model_validate(raw["schema"])
                 except (ValueError, KeyError) as error:
-                    raise _damaged(path, error) from None
+                    raise damaged(path, error) from None
                 line = b""
             yield line, end
 
@@ -160,10 +160,11 @@ def _parse(adapter: TypeAdapter[T], line: bytes, path: Path, table: ToolTable) -
     try:
         return adapter.validate_json(line, context=table)
     except (ValidationError, KeyError) as error:
-        raise _damaged(path, error) from None
+        raise damaged(path, error) from None
 
 
-def _damaged(path: Path, error: Exception) -> UserError:
+def damaged(path: Path, error: object) -> UserError:
+    """What to tell of a file that cannot be read back."""
     what = str(error).splitlines()[0]
     return UserError(
         f"{path} is damaged ({what}); remove it and run again: its step is then redone"
