@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -99,6 +101,52 @@ def test_a_run_in_use_is_one_line(tmp_path: Path, config: Path) -> None:
         assert "is in use by process" in refused("run", "my.toml", cwd=tmp_path)
 
 
+@pytest.mark.parametrize(
+    ("args", "told"),
+    [
+        (["frobnicate"], "No such command 'frobnicate'"),
+        (["run"], "Missing argument 'config'; see `"),
+        (["run", "my.toml", "--frob"], "No such option: --frob; see `"),
+    ],
+    ids=str,
+)
+def test_a_wrong_command_line_is_one_line(tmp_path: Path, args: list[str], told: str) -> None:
+    assert told in refused(*args, cwd=tmp_path)
+
+
+def test_no_arguments_show_the_help(tmp_path: Path) -> None:
+    done = looptool(cwd=tmp_path)
+    assert done.returncode == 2
+    assert "calibrate" in done.stdout and not done.stderr
+
+
+def test_ctrl_c_is_answered_with_how_to_go_on(tmp_path: Path, config: Path) -> None:
+    config.write_text("[data]\ntools = 60\nsamples = 3000\n")
+    process = subprocess.Popen(
+        [sys.executable, "-m", "looptool", "seed", "my.toml"],
+        cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    begun = tmp_path / "runs/my/work/seed-train-0.jsonl"
+    while process.poll() is None and not begun.exists():
+        time.sleep(0.01)
+    process.send_signal(signal.SIGINT)
+    _, told = process.communicate()
+    assert process.returncode == 130
+    assert told == "looptool: stopped; the same command goes on from here\n"
+
+
+@pytest.mark.parametrize("holds", [[], ["config.json", "pytorch_model.bin"]], ids=str)
+def test_a_missing_model_is_one_line_before_any_work(
+    tmp_path: Path, config: Path, holds: list[str]
+) -> None:
+    (tmp_path / "policy").mkdir()
+    for name in holds:
+        (tmp_path / "policy" / name).write_text("{}")
+    line = refused("run", "my.toml", "-o", 'policy.model="./policy"', cwd=tmp_path)
+    assert "policy: no" in line and ("safetensors" in line if holds else "config.json" in line)
+    assert not (tmp_path / "runs/my/seed").exists()
+
+
 def test_debug_shows_where_it_came_from(tmp_path: Path) -> None:
     done = looptool("--debug", "run", "none.toml", cwd=tmp_path)
     assert done.returncode != 0
@@ -106,7 +154,7 @@ def test_debug_shows_where_it_came_from(tmp_path: Path) -> None:
 
 
 def test_a_bug_is_not_hidden(monkeypatch: pytest.MonkeyPatch) -> None:
-    def broken() -> None:
+    def broken(**_: object) -> None:
         raise ZeroDivisionError
 
     monkeypatch.setattr(cli, "app", broken)
@@ -119,7 +167,9 @@ def test_a_bug_is_not_hidden(monkeypatch: pytest.MonkeyPatch) -> None:
     [
         (KeyboardInterrupt(), 130, "goes on from here"),
         (OSError(28, "No space left on device", "runs/x"), 2, "make room"),
+        (RuntimeError("I/O error: No space left on device (os error 28)"), 2, "make room"),
         (OSError(30, "Read-only file system", "runs/x"), 2, "runs/x"),
+        (PermissionError(13, "Permission denied", "runs/x/a"), 2, "runs/x/a): change its perm"),
     ],
 )
 def test_interrupts_and_full_disks_end_in_one_line(
@@ -129,7 +179,7 @@ def test_interrupts_and_full_disks_end_in_one_line(
     code: int,
     told: str,
 ) -> None:
-    def stopped() -> None:
+    def stopped(**_: object) -> None:
         raise error
 
     monkeypatch.setattr(cli, "app", stopped)

@@ -163,3 +163,10 @@ def test_a_circle_of_configs_is_named(tmp_path: Path) -> None:
     (tmp_path / "b.toml").write_text('extends = "a.toml"\n')
     with pytest.raises(UserError, match="extends itself"):
         load_config(tmp_path / "a.toml")
+
+
+def test_an_override_of_two_lines_sets_one_key(tmp_path: Path) -> None:
+    path = tmp_path / "my.toml"
+    path.write_text("rounds = 2")
+    with pytest.raises(UserError, match=r"rounds: .*valid integer"):
+        load_config(path, ["rounds=1\nx=2"])

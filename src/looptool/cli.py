@@ -38,6 +38,20 @@ RunDir = Annotated[
     typer.Option("--run", help="Run directory; runs/NAME of the config unless given."),
 ]
 
+MENDS = {
+    errno.ENOSPC: "make room",
+    errno.EDQUOT: "make room",
+    errno.EROFS: "make it writable",
+    errno.EACCES: "change its permissions",
+    errno.EPERM: "change its permissions",
+    errno.ENOTDIR: "move away the file that stands in its place",
+    errno.EISDIR: "move away the folder that stands in its place",
+}
+"""What a user can do about an OSError that is theirs to mend."""
+
+FULL = ("No space left on device", "database or disk is full")
+"""How libraries that raise no OSError (safetensors, SQLite) say that the disk is full."""
+
 STEPS = {
     "seed": "Write tools and dialogues, plant noise, hold branches out.",
     "warm_start": "Teach the format to a model that cannot call tools yet.",
@@ -147,20 +161,36 @@ def main() -> None:
     if debug:
         sys.argv.remove("--debug")
     try:
-        app()
+        # Typer's own endings differ between its versions, and none is one line.
+        if app(standalone_mode=False) == 130:
+            raise KeyboardInterrupt
     except UserError as error:
         if debug:
             raise
         _fail(str(error), 2)
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, typer.Abort):
         _fail("stopped; the same command goes on from here", 130)
     except OSError as error:
-        if debug or error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EROFS):
+        if debug or error.errno not in MENDS:
             raise
         where = f" ({error.filename})" if error.filename else ""
-        _fail(f"{os.strerror(error.errno)}{where}: make room and run the same command again", 2)
+        told = f"{os.strerror(error.errno)}{where}: {MENDS[error.errno]}"
+        _fail(f"{told} and run the same command again", 2)
+    except Exception as error:
+        if not debug and any(said in str(error) for said in FULL):
+            _fail(f"{error}: make room and run the same command again", 2)
+        if not hasattr(error, "format_message"):
+            raise
+        # What Typer says of a wrong command line; it has shown the help if it says nothing.
+        said = str(error.format_message()).rstrip(".")
+        _fail(f"{said}; see `{_asked(error)} --help`" if said else "", 2)
+
+
+def _asked(error: Exception) -> str:
+    return str(getattr(getattr(error, "ctx", None), "command_path", "looptool"))
 
 
 def _fail(message: str, code: int) -> None:
-    print(f"looptool: {' '.join(message.split())}", file=sys.stderr)
+    if message:
+        print(f"looptool: {' '.join(message.split())}", file=sys.stderr)
     sys.exit(code)

@@ -316,7 +316,8 @@ def _apply(raw: dict[str, Any], override: str) -> None:
     if not equals or not key.strip():
         raise UserError(f"-o {override}: write it as section.key=value")
     try:
-        value = tomllib.loads(f"value = {text}")["value"]
+        value, *others = tomllib.loads(f"value = {text}").values()
+        value = text if others else value
     except tomllib.TOMLDecodeError:
         value = text  # a bare word is a string
     *sections, last = key.strip().split(".")
