@@ -322,3 +322,30 @@ def test_it_is_worth_its_keep_on_planted_errors(samples: list[Sample]) -> None:
 def test_it_accepts_what_is_right(samples: list[Sample]) -> None:
     refused = [s for s in samples if asyncio.run(RuleJudge().accept(s)) is not None]
     assert len(refused) <= 0.02 * len(samples)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        pytest.param(stay(nights=4, room="double", breakfast=True), id="number never said"),
+        pytest.param(stay(nights=3, room="twin", breakfast=True), id="no choice at all"),
+    ],
+)
+def test_a_refusal_does_not_replace_a_wrong_label_where_a_tool_serves(wrong: Label) -> None:
+    refusal = Label(content="Sorry, none of my tools can do that.")
+    assert judged(BOOK, refusal, wrong).verdict in (V.BOTH_WRONG, V.PRED_WRONG, V.UNDECIDED)
+
+
+def test_half_a_call_again_is_no_answer_to_the_rest_of_the_request() -> None:
+    asked = says(
+        "Book the Adlon from March 9th, 2025 for three nights and mail ada@example.org: done."
+    )
+    call = stay(nights=3).calls[0]
+    context = (
+        *asked,
+        Message(role="assistant", tool_calls=(call,)),
+        Message(role="tool", content='{"booking_id": "BK-1"}', name="book_hotel"),
+    )
+    rest = move("send_email", to="ada@example.org", body="done")
+    again = move("book_hotel", hotel="Adlon", check_in="09/03/2025")
+    assert judged(context, again, rest).verdict is V.PRED_WRONG

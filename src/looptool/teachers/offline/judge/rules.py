@@ -71,10 +71,13 @@ def _findings(case: Case) -> Iterator[Finding]:
         yield from _own_faults(side, sides[side], sides[1 - side], evidence)
     if sides[0] and sides[1]:
         yield from call_differences(sides, case.tools, evidence)
+        if len(sides[PREDICTION]) < len(sides[LABEL]) and unexplained(sides[PREDICTION], evidence):
+            yield undecided("whether the request asks for more than the prediction calls")
     elif sides[0]:
         yield from _call_or_none(PREDICTION, sides[0], evidence)
     elif sides[1]:
         yield from _call_or_none(LABEL, sides[1], evidence)
+        yield from _left_undone(case, evidence)
 
 
 def _own_faults(
@@ -100,10 +103,27 @@ def _own_faults(
 
 
 def _is_done(call: Read, evidence: Evidence) -> bool:
+    """Whether the call says nothing that one which was answered did not say."""
     return any(
-        call.call.name == done.name and values_equal(call.call.arguments, done.arguments)
+        call.call.name == done.name
+        and all(
+            key in done.arguments and values_equal(value, done.arguments[key])
+            for key, value in call.call.arguments.items()
+        )
         for done in evidence.done
     )
+
+
+def _left_undone(case: Case, evidence: Evidence) -> Iterator[Finding]:
+    """A label may be wrong, and a refusal beside it no better: a tool for the request is there."""
+    if "?" in case.prediction.content:
+        return
+    done = {call.name for call in evidence.done}
+    for tool in case.tools:
+        if tool.name not in done and speaks_of(evidence.open, tool):
+            why = f"the request speaks of what {tool.name} does, and nothing is called"
+            yield Finding(PREDICTION, SURE, why, f"Call {tool.name}.")
+            return
 
 
 def _call_or_none(side: int, calls: list[Read], evidence: Evidence) -> Iterator[Finding]:
