@@ -8,7 +8,7 @@ import pytest
 import torch
 from transformers import LlamaConfig, LlamaForCausalLM
 
-from looptool.models.engine import Engine, Sampling
+from looptool.models.engine import Engine, Sampling, engine_for
 from looptool.models.plain import PlainEngine
 
 
@@ -30,7 +30,7 @@ def model() -> Any:
             num_attention_heads=4,
             num_key_value_heads=2,
         )
-    ).eval()
+    )
     for parameter in made.parameters():
         parameter.data.mul_(3)  # sharper, so that outputs vary and end
     return made
@@ -55,3 +55,13 @@ def test_groups_are_whole_and_their_draws_differ(model: Any) -> None:
     groups = PlainEngine(model, StopsAtThree(), max_rows=8).generate_all(PROMPTS, sampling)  # type: ignore[arg-type]
     assert [[c.prompt for c in group] for group in groups] == [[i] * 4 for i in range(4)]
     assert len({tuple(c.ids) for group in groups for c in group}) > 4
+
+
+def test_a_model_without_standard_attention_takes_the_plain_path(
+    model: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    chat: Any = StopsAtThree()
+    assert type(engine_for(model, chat)) is Engine
+    monkeypatch.setattr(type(model), "_supports_attention_backend", False)
+    assert type(engine_for(model, chat)) is PlainEngine
+    assert "LlamaForCausalLM" in caplog.text

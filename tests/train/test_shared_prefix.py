@@ -8,10 +8,10 @@ import torch
 import transformers
 from transformers import PreTrainedModel
 
+from looptool.models.standard import why_not
 from looptool.train.logprobs import packed_logps
 from looptool.train.packing import Group, pack
 from looptool.train.self_check import plain_logps, self_check
-from looptool.train.shared_prefix import why_not
 
 VOCAB = 97
 SMALL: dict[str, Any] = {

@@ -7,6 +7,7 @@ place. Log-probs of the chosen tokens come out of the same pass.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 
     from looptool.chat.base import ChatFormat
     from looptool.models.attention import GroupKeys
+
+logger = logging.getLogger(__name__)
 
 Layers = list[tuple["torch.Tensor", "torch.Tensor"]]
 
@@ -249,6 +252,19 @@ def _common(first: Sequence[int], second: Sequence[int]) -> int:
     return min(len(first), len(second))
 
 
+def engine_for(model: PreTrainedModel, format: ChatFormat, *, max_rows: int = 64) -> Engine:
+    """The engine for a model; where its attention is not the standard one, the plain one."""
+    from looptool.models.standard import why_not
+
+    reason = why_not(model)
+    if reason is None:
+        return Engine(model, format, max_rows=max_rows)
+    from looptool.models.plain import PlainEngine
+
+    logger.warning("%s: generating the plain way, which is slower", reason)
+    return PlainEngine(model, format, max_rows=max_rows)
+
+
 def load_engine(config: PolicyConfig, checkpoint: Checkpoint, *, max_rows: int = 64) -> Engine:
     """The engine of a checkpoint, on the GPU if there is one."""
     import torch
@@ -259,4 +275,5 @@ def load_engine(config: PolicyConfig, checkpoint: Checkpoint, *, max_rows: int =
     model = load_model(checkpoint, config.dtype)
     if torch.cuda.is_available():
         model.to("cuda")  # type: ignore[arg-type]
-    return Engine(model, load_format(config.format, load_tokenizer(checkpoint)), max_rows=max_rows)
+    chat = load_format(config.format, load_tokenizer(checkpoint))
+    return engine_for(model, chat, max_rows=max_rows)

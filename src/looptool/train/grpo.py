@@ -23,7 +23,7 @@ from transformers import PrinterCallback, TrainerCallback
 from looptool.chat import ChatFormat, load_format
 from looptool.config import PolicyConfig, TrainConfig
 from looptool.errors import UserError
-from looptool.models.engine import Engine, Sampling
+from looptool.models.engine import Sampling, engine_for
 from looptool.models.load import load_tokenizer
 from looptool.records import Checkpoint, ProbeResult, Sample
 from looptool.train.checkpoint import load_progress, save_progress
@@ -222,7 +222,7 @@ class ToolTrainer(SharedPrefixGRPOTrainer):
     def __init__(self, *, task: _Task, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.task = task
-        self.engine = Engine(causal_lm(self.model), task.chat)
+        self.engine = engine_for(causal_lm(self.model), task.chat)
         self._sampling_seconds = 0.0
 
     def training_step(

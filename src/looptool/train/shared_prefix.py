@@ -20,19 +20,6 @@ from looptool.train.packing import Packed, Span
 NAME = "looptool_shared_prefix"
 
 
-def why_not(model: PreTrainedModel) -> str | None:
-    """Why the shared-prefix path cannot hold for this model; None where it can."""
-    config = model.config.get_text_config()
-    kinds = set(getattr(config, "layer_types", None) or ["full_attention"])
-    if not getattr(model, "_supports_attention_backend", False):
-        return f"{type(model).__name__} does not take its attention from transformers' interface"
-    if unknown := kinds - {"full_attention", "sliding_attention"}:
-        return f"{type(model).__name__} has layers without a standard cache: {sorted(unknown)}"
-    if getattr(config, "is_encoder_decoder", False) or not getattr(config, "is_causal", True):
-        return f"{type(model).__name__} is not a causal decoder"
-    return None
-
-
 @contextmanager
 def shared_prefix(model: PreTrainedModel) -> Iterator[None]:
     """Within it, `model(..., packed=Packed)` attends along the packed row."""

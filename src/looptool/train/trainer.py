@@ -17,17 +17,18 @@ from typing import Any
 import torch
 from trl.trainer.grpo_trainer import GRPOTrainer
 
+from looptool.models.standard import why_not
 from looptool.train.logprobs import causal_lm, packed_logps
 from looptool.train.packing import Group, pack
 from looptool.train.self_check import self_check
-from looptool.train.shared_prefix import why_not
 
 logger = logging.getLogger(__name__)
 
 Batch = dict[str, Any]
 
-ROW_TOKENS = 4096
-"""Tokens forwarded and back-propagated at once; a larger group stands alone."""
+ROW_TOKENS = {"cpu": 2048, "cuda": 8192}
+"""Tokens forwarded and back-propagated at once; a larger group stands alone. Activations take some
+1.5 MB a token in SmolLM2-135M in fp32, and a CPU's products are no faster on longer rows."""
 
 
 class SharedPrefixGRPOTrainer(GRPOTrainer):
@@ -95,6 +96,7 @@ class SharedPrefixGRPOTrainer(GRPOTrainer):
 
     def _micro_batches(self, batch: Batch) -> Iterator[Batch]:
         """Parts of at most ROW_TOKENS tokens, as the path in use counts them."""
+        limit = ROW_TOKENS.get(self.accelerator.device.type, ROW_TOKENS["cuda"])
         rows: list[int] = []
         used = 0
         for group in _groups(batch):
@@ -106,7 +108,7 @@ class SharedPrefixGRPOTrainer(GRPOTrainer):
                 per_row = batch["prompt_ids"].shape[1] + batch["completion_ids"].shape[1]
                 parts, tokens = [[row] for row in group], per_row
             for part in parts:
-                if rows and used + tokens > ROW_TOKENS:
+                if rows and used + tokens > limit:
                     yield _take(batch, rows)
                     rows, used = [], 0
                 rows += part

@@ -1,0 +1,21 @@
+"""Which models take LoopTool's own attention functions; the others take the plain paths."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
+
+def why_not(model: PreTrainedModel) -> str | None:
+    """Why this model's attention cannot be replaced; None where it can."""
+    config = model.config.get_text_config()
+    kinds = set(getattr(config, "layer_types", None) or ["full_attention"])
+    if not getattr(model, "_supports_attention_backend", False):
+        return f"{type(model).__name__} does not take its attention from transformers' interface"
+    if unknown := kinds - {"full_attention", "sliding_attention"}:
+        return f"{type(model).__name__} has layers without a standard cache: {sorted(unknown)}"
+    if getattr(config, "is_encoder_decoder", False) or not getattr(config, "is_causal", True):
+        return f"{type(model).__name__} is not a causal decoder"
+    return None
