@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import sys
+import warnings
 from collections.abc import Callable
 from contextlib import contextmanager
 from pathlib import Path
@@ -160,6 +161,8 @@ def main() -> None:
     debug = "--debug" in sys.argv
     if debug:
         sys.argv.remove("--debug")
+    else:  # libraries speak there to developers, not to users
+        warnings.simplefilter("ignore", FutureWarning)
     try:
         # Typer's own endings differ between its versions, and none is one line.
         if app(standalone_mode=False) == 130:
