@@ -91,7 +91,7 @@ def results(root: Path) -> dict[str, str]:
 def timeless(text: str, root: Path) -> str:
     """Less what says when, where and how fast it was made."""
     text = text.replace(str(root), "RUN").replace(root.name, "RUN")
-    return re.sub(r'"(started|command|\w*seconds)": ?("[^"]*"|\[[^]]*\]|[-+.e\d]+)', "", text)
+    return re.sub(r'"(started|command|\w*seconds)"[:,] ?("[^"]*"|\[[^]]*\]|[-+.e\d]+)', "", text)
 
 
 def kill_when(appears: Path, arguments: Sequence[str | Path]) -> bool:
