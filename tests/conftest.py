@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+# Before any test imports a library that asks the hub: no test needs the network.
+os.environ["HF_HUB_OFFLINE"] = "1"
 
 
 def _texts() -> Iterator[str]:
