@@ -125,6 +125,8 @@ def test_ctrl_c_is_answered_with_how_to_go_on(tmp_path: Path, config: Path) -> N
     process = subprocess.Popen(
         [sys.executable, "-m", "looptool", "seed", "my.toml"],
         cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
+        # A test run in the background hands on an ignored SIGINT.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )  # fmt: skip
     begun = tmp_path / "runs/my/work/seed-train-0.jsonl"
     while process.poll() is None and not begun.exists():
