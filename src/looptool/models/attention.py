@@ -6,13 +6,14 @@ keys and values to the `Keys` object of the forward pass. A prompt's keys are ke
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
 import torch
 from torch.nn import functional as F
 from transformers import AttentionInterface, PreTrainedModel
+
+from looptool.models.standard import attending
 
 NAME = "looptool_decode"
 
@@ -34,16 +35,9 @@ class Keys(Protocol):
         ...
 
 
-@contextmanager
-def decoding(model: PreTrainedModel) -> Iterator[None]:
+def decoding(model: PreTrainedModel) -> AbstractContextManager[None]:
     """Within it, `model(..., keys=Keys)` attends through `keys`."""
-    config = model.config.get_text_config()
-    before = config._attn_implementation
-    config._attn_implementation = NAME
-    try:
-        yield
-    finally:
-        config._attn_implementation = before
+    return attending(model, NAME)
 
 
 def attend(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -19,3 +21,15 @@ def why_not(model: PreTrainedModel) -> str | None:
     if getattr(config, "is_encoder_decoder", False) or not getattr(config, "is_causal", True):
         return f"{type(model).__name__} is not a causal decoder"
     return None
+
+
+@contextmanager
+def attending(model: PreTrainedModel, name: str) -> Iterator[None]:
+    """Within it, the model's layers attend by the implementation registered as `name`."""
+    config = model.config.get_text_config()
+    before = config._attn_implementation
+    config._attn_implementation = name
+    try:
+        yield
+    finally:
+        config._attn_implementation = before

@@ -6,30 +6,23 @@ of `train.packing` unchanged. Gradients reach the prefix from all of its branche
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from typing import Any
 
 import torch
 from torch.nn import functional as F
 from transformers import AttentionInterface, PreTrainedModel
 
+from looptool.models.standard import attending
 from looptool.train.branches import branch_attention, can_merge
 from looptool.train.packing import Packed, Span
 
 NAME = "looptool_shared_prefix"
 
 
-@contextmanager
-def shared_prefix(model: PreTrainedModel) -> Iterator[None]:
+def shared_prefix(model: PreTrainedModel) -> AbstractContextManager[None]:
     """Within it, `model(..., packed=Packed)` attends along the packed row."""
-    config = model.config.get_text_config()
-    before = config._attn_implementation
-    config._attn_implementation = NAME
-    try:
-        yield
-    finally:
-        config._attn_implementation = before
+    return attending(model, NAME)
 
 
 def attend(
