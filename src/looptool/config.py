@@ -111,6 +111,8 @@ class SeedConfig(_Section):
     """Share of the branches that are held out."""
     distractors: tuple[Count, Positive] = (0, 4)
     """The least and the most tools beside the needed ones."""
+    dialogues_per_toolset: Positive = 2
+    """How many training dialogues are held over one list of tools."""
     shares: dict[Scenario, Share] = Field(default_factory=_default_shares)
     """The share of each scenario among the samples; they sum to 1."""
     label_noise: Share = 0.0

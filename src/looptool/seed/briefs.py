@@ -83,14 +83,20 @@ class Quota:
 def make_briefs(
     config: SeedConfig, quota: Quota, shelf: Shelf, seed: int, side: str, batch: int
 ) -> list[DialogueBrief]:
-    """Briefs for what the quota still owes; single calls come last, as other flows give some."""
+    """Briefs for what the quota still owes; single calls come last, as other flows give some.
+
+    In training, consecutive briefs of a scenario share a toolset, as the config says: prompts that
+    begin alike are trained and decoded at a lower price. Held-out dialogues each have their own,
+    so that they stay independent.
+    """
     owed: dict[Scenario, int] = {
         s: quota.owed(s) for s in FLOWS if s is not _S.SINGLE and quota.owed(s) > 0
     }
     if batch or not owed:
         owed[_S.SINGLE] = quota.owed(_S.SINGLE)
+    share = config.dialogues_per_toolset if side == "train" else 1
     return [
-        _brief(config, shelf, scenario, f"{side}/{batch}/{scenario.value}/{n}", seed)
+        _brief(config, shelf, scenario, f"{side}/{batch}/{scenario.value}", n, n // share, seed)
         for scenario, number in owed.items()
         if number > 0
         for n in range(round(number / YIELD[scenario] * (1.05 + 0.15 * batch)) + 1)
@@ -98,12 +104,20 @@ def make_briefs(
 
 
 def _brief(
-    config: SeedConfig, shelf: Shelf, scenario: Scenario, name: str, seed: int
+    config: SeedConfig,
+    shelf: Shelf,
+    scenario: Scenario,
+    series: str,
+    number: int,
+    set_number: int,
+    seed: int,
 ) -> DialogueBrief:
+    name = f"{series}/{number}"
+    shared = dice("toolset", seed, series, set_number)
+    core = shared.choice(shelf.tools)
+    tools = toolset(shelf, core, scenario, config.distractors, shared)
     rng = dice("brief", seed, name)
-    core = rng.choice(shelf.tools)
     needs = weighted(rng, FLOWS[scenario])
-    tools = toolset(shelf, core, scenario, config.distractors, rng)
     absent = absent_tools(shelf, tools, rng) if _S.IRRELEVANT in needs else []
     return DialogueBrief(
         id=name,
