@@ -74,7 +74,7 @@ class Steps:
             from looptool.seed.make import make_seed
 
             self._check_policy()
-            return make_seed(self.config.data, self.config.seed, self.teacher, self.run)
+            return make_seed(self.config.data, self.config.seed, self.teacher, self.run.work)
 
         @cache
         def clean() -> Seed:
@@ -182,7 +182,7 @@ class Steps:
                 policy.name,
                 lambda: self._engine(policy),
                 dataset,
-                self.run,
+                self.run.work,
                 f"round-{round}/probe",
             )
             mastered = sum(result.match.matched for result in results)
@@ -205,7 +205,7 @@ class Steps:
         def verified() -> list[Judgement]:
             name = f"round-{round}/verify"
             judgements = verify(
-                self.judge, dataset, probes, self.run, name, self.teacher.concurrency
+                self.judge, dataset, probes, self.run.work, name, self.teacher.concurrency
             )
             verdicts = Counter(judgement.verdict.value for judgement in judgements)
             told = ", ".join(f"{count} {verdict}" for verdict, count in verdicts.most_common())
@@ -235,7 +235,7 @@ class Steps:
                 judgements,
                 round,
                 self.config.seed,
-                self.run,
+                self.run.work,
                 f"round-{round}/expand",
             )
             kept = sum(len(expansion.samples) for expansion in expansions)
@@ -277,7 +277,7 @@ class Steps:
     @_step
     def measure(self, policy: Checkpoint, seed: Seed) -> Measurement:
         """Accuracy on the held-out samples, whose tools training never saw."""
-        from looptool.evaluate.holdout import measure
+        from looptool.evaluate.measure import measure
         from looptool.probe.gcp import probe
 
         def measured() -> Measurement:
@@ -289,7 +289,7 @@ class Steps:
                     policy.name,
                     lambda: self._engine(policy),
                     seed.held_out,
-                    self.run,
+                    self.run.work,
                     f"measure/{policy.name}",
                 ),
             )

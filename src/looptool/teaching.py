@@ -64,7 +64,7 @@ class Teaching:
                 trusted(),
                 config.calibration_samples,
                 self._config.seed,
-                self._run,
+                self._run.work,
                 "calibration",
                 teacher.concurrency,
             )

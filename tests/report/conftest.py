@@ -12,7 +12,7 @@ import pytest
 
 from looptool.config import Config
 from looptool.evaluate.contamination import Contamination
-from looptool.evaluate.holdout import measure
+from looptool.evaluate.measure import measure
 from looptool.merge import first_share, pick_merge, seed_share
 from looptool.records import (
     ErrorType,

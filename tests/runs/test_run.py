@@ -43,7 +43,7 @@ async def doubled(number: int) -> Tally:
 
 
 def mapped(run: Run, numbers: list[int], fn: Any = doubled, **rest: Any) -> list[int]:
-    found = run.map("step", numbers, fn, key=str, result=Tally, **rest)
+    found = run.work.map("step", numbers, fn, key=str, result=Tally, **rest)
     return [tally.counts["n"] for tally in found]
 
 
@@ -209,7 +209,7 @@ async def slow(number):
     return Tally(counts={"n": number})
 
 with Run(Path(sys.argv[1]), Config(rounds=2), Silent()) as run:
-    run.map("step", [1, 2, 3, 4], slow, key=str, result=Tally)
+    run.work.map("step", [1, 2, 3, 4], slow, key=str, result=Tally)
 """
 
 

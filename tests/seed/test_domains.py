@@ -55,7 +55,7 @@ def test_a_domain_is_grown_once_whatever_stops_the_run(tmp_path: Path) -> None:
     results = []
     for _ in range(2):
         with Run(tmp_path / "run", Config(), Silent()) as run:
-            results.append(written(("beekeeping", "sailing"), gardener, run))
+            results.append(written(("beekeeping", "sailing"), gardener, run.work))
     assert results[0] == results[1] and sorted(gardener.grown) == ["beekeeping", "sailing"]
 
 

@@ -50,7 +50,7 @@ def run_eval(request: Request, progress: Progress) -> tuple[list[SuiteResult], A
     cache = cache_folder(request.cache)
     out = _folder(request)
     if request.suite == "heldout":
-        from looptool.evaluate.heldout import evaluate_held_out
+        from looptool.evaluate.held_out import evaluate_held_out
 
         if request.base_url:
             raise UserError("--suite heldout needs a run, not a server: leave --base-url out")

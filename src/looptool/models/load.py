@@ -6,8 +6,10 @@ a Hugging Face id. Only safetensors are read (and the embedded GGUF), never pick
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import importlib.util
+import io
 import os
 import shutil
 from pathlib import Path
@@ -106,10 +108,11 @@ def _embedded(cache: Path) -> Path:
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
     _show_downloads_only()
-    model = AutoModelForCausalLM.from_pretrained(
-        str(gguf.parent), gguf_file=gguf.name, dtype=torch.float32
-    )
-    tokenizer = AutoTokenizer.from_pretrained(str(gguf.parent), gguf_file=gguf.name)
+    with contextlib.redirect_stderr(io.StringIO()):  # two seconds of bars that fill a log
+        model = AutoModelForCausalLM.from_pretrained(
+            str(gguf.parent), gguf_file=gguf.name, dtype=torch.float32
+        )
+        tokenizer = AutoTokenizer.from_pretrained(str(gguf.parent), gguf_file=gguf.name)
     del model.hf_quantizer  # it is dequantised: an ordinary model from here on
     if hasattr(model.config, "quantization_config"):
         del model.config.quantization_config

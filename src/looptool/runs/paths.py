@@ -44,9 +44,10 @@ class Paths:
         """What a step computed once."""
         return self.root / f"{name}.jsonl"
 
-    def journal(self, name: str) -> Path:
-        """What a step has worked through so far."""
-        return self.root / "work" / f"{name}.jsonl"
+    @property
+    def work(self) -> Path:
+        """What steps have worked through so far."""
+        return self.root / "work"
 
     def folder(self, name: str) -> Path:
         """A step's own files, such as checkpoints."""

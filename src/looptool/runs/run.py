@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Self, TypeVar
@@ -12,14 +11,14 @@ from typing import Any, Self, TypeVar
 from looptool.config import Config, check_config
 from looptool.errors import UserError
 from looptool.records import Record
+from looptool.runs.durable import DurableWork
 from looptool.runs.lock import lock
 from looptool.runs.paths import Paths
 from looptool.runs.progress import Shown
 from looptool.runs.provenance import provenance
-from looptool.runs.store import Journal, damaged, read_records, write_atomic, write_records
-from looptool.work import Progress, each
+from looptool.runs.store import damaged, read_records, write_atomic, write_records
+from looptool.work import Progress, Work
 
-Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 MAY_CHANGE = ("rounds", "teacher.concurrency", "teacher.max_budget", "teacher.max_budget_tokens")
@@ -29,8 +28,8 @@ MAY_CHANGE = ("rounds", "teacher.concurrency", "teacher.max_budget", "teacher.ma
 class Run:
     """Durable steps in one directory, which this process alone may write.
 
-    `once` computes a value once and loads it ever after; `map` appends each result as it comes
-    and does only what is owed. Steps therefore just run again, and a finished one costs nothing.
+    `once` computes a value once and loads it ever after; `work` keeps each result as it comes and
+    does only what is owed. Steps therefore just run again, and a finished one costs nothing.
     """
 
     def __init__(
@@ -49,6 +48,7 @@ class Run:
         self.until = until
         self.computed = 0
         self.progress: Progress = progress or Shown()
+        self.work: Work = DurableWork(self.paths.work, self.progress)
         try:
             root.mkdir(parents=True, exist_ok=True)
             self._lock = lock(self.paths.lock)
@@ -119,34 +119,6 @@ class Run:
     def forget(self, name: str) -> None:
         """Owe a value again."""
         self.paths.value(name).unlink(missing_ok=True)
-
-    def map(
-        self,
-        name: str,
-        items: Sequence[Item],
-        fn: Callable[[Item], Awaitable[Result]],
-        *,
-        key: Callable[[Item], str],
-        result: type[Result],
-        size: Callable[[Item], int] = lambda item: 1,
-        concurrency: int = 1,
-    ) -> list[Result]:
-        """See `looptool.work.Work.map`: results are appended to the run's journal `name`."""
-        keys = [key(item) for item in items]
-        assert len(set(keys)) == len(keys), f"{name}: two items have one key"
-        with Journal(self.paths.journal(name), result) as journal:
-            owed = [item for item, k in zip(items, keys, strict=True) if k not in journal.done]
-            total = sum(size(item) for item in items)
-            done = total - sum(size(item) for item in owed)
-            with self.progress.task(name, total, done) as bar:
-
-                def finished(item: Item, value: Result) -> None:
-                    journal.append(key(item), value)
-                    bar.advance(size(item))
-
-                if owed:
-                    asyncio.run(each(owed, fn, finished, concurrency))
-            return [journal.done[k] for k in keys]
 
     def say(self, line: str) -> None:
         """One line of what a step did, on the console and in the run's log."""

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from looptool.evaluate.holdout import measure
+from looptool.evaluate.measure import measure
 from looptool.records import (
     Label,
     Match,

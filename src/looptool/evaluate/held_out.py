@@ -2,54 +2,19 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections import Counter
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TypeVar
 
 from looptool.errors import UserError
 from looptool.evaluate.contender import Contender
 from looptool.evaluate.players import file_name
 from looptool.evaluate.results import CategoryResult, SuiteResult
 from looptool.records import ProbeResult, Sample, content_hash
+from looptool.runs.durable import DurableWork
 from looptool.runs.paths import Paths
-from looptool.runs.store import Journal, read_records
-from looptool.work import Progress, each
-
-Item = TypeVar("Item")
-Result = TypeVar("Result")
-
-
-class JournalWork:
-    """`looptool.work.Work` whose results are kept in one folder."""
-
-    def __init__(self, folder: Path, progress: Progress) -> None:
-        self.folder = folder
-        self.progress = progress
-
-    def map(
-        self,
-        name: str,
-        items: Sequence[Item],
-        fn: Callable[[Item], Awaitable[Result]],
-        *,
-        key: Callable[[Item], str],
-        result: type[Result],
-        size: Callable[[Item], int] = lambda item: 1,
-        concurrency: int = 1,
-    ) -> list[Result]:
-        with Journal(self.folder / f"{name}.jsonl", result) as journal:
-            owed = [item for item in items if key(item) not in journal.done]
-            total = sum(map(size, items))
-            with self.progress.task(name, total, total - sum(map(size, owed))) as bar:
-
-                def finished(item: Item, value: Result) -> None:
-                    journal.append(key(item), value)
-                    bar.advance(size(item))
-
-                asyncio.run(each(owed, fn, finished, concurrency))
-            return [journal.done[key(item)] for item in items]
+from looptool.runs.store import read_records
+from looptool.work import Progress
 
 
 def evaluate_held_out(
@@ -100,7 +65,7 @@ def _evaluate(
         contender.checkpoint.name,
         engine,
         [sample for group in kept.values() for sample in group],
-        JournalWork(out / "work" / identity, progress),
+        DurableWork(out / "work" / identity, progress),
         "held-out",
     )
     by_id = {result.sample_id: result for result in probes}
