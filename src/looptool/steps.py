@@ -238,6 +238,10 @@ class Steps:
                 self.run.work,
                 f"round-{round}/expand",
             )
+            if self.config.data.decontaminate:
+                from looptool.evaluate.contamination import cleared
+
+                expansions = cleared(expansions)
             kept = sum(len(expansion.samples) for expansion in expansions)
             lost = sum(sum(expansion.rejected.values()) for expansion in expansions)
             self.run.say(

@@ -10,10 +10,11 @@ import pytest
 
 from looptool.config import Config, SeedConfig
 from looptool.errors import UserError
-from looptool.evaluate.contamination import Contamination, find, without
+from looptool.evaluate.contamination import CONTAMINATED, Contamination, cleared, find, without
 from looptool.evaluate.decontaminate import ExamData
 from looptool.records import (
     ErrorType,
+    Expansion,
     Label,
     Message,
     PlantedError,
@@ -48,6 +49,15 @@ def test_what_is_found_leaves_with_what_was_planted_in_it() -> None:
     left = without(Seed(train=(ONE, TWO), held_out=(ONE,), planted=planted), found)
     assert left.train == (TWO,) and left.planted == planted[1:] and left.held_out == (ONE,)
     assert found.told() == "1 of 2 samples left out, against Exam (Exam: tool name 1)"
+
+
+def test_expanded_samples_are_held_against_the_exams_too() -> None:
+    clean = Expansion(parent="p", samples=(TWO,))
+    mixed = Expansion(parent="q", samples=(ONE, TWO), rejected={"duplicate": 2})
+    left = cleared([clean, mixed], [EXAM])
+    assert left[0] == clean and left[1].samples == (TWO,)
+    assert left[1].rejected == {"duplicate": 2, CONTAMINATED: 1}
+    assert cleared([clean, mixed], []) == [clean, mixed]
 
 
 def test_without_data_nothing_is_checked_and_that_is_told() -> None:

@@ -1,4 +1,4 @@
-"""Which samples of a seed share something with an exam, found once and left out ever after."""
+"""Which samples share something with an exam; they are left out of the seed and of expansions."""
 
 from __future__ import annotations
 
@@ -8,7 +8,9 @@ from pydantic import Field
 
 from looptool.errors import UserError
 from looptool.evaluate.decontaminate import ExamData, decontaminate, suites_at_hand
-from looptool.records import Record, Sample, Seed
+from looptool.records import Expansion, Record, Sample, Seed
+
+CONTAMINATED = "shares a tool or a question with an exam"
 
 
 class Contamination(Record):
@@ -64,3 +66,19 @@ def without(seed: Seed, found: Contamination) -> Seed:
             "planted": tuple(one for one in seed.planted if one.sample_id not in gone),
         }
     )
+
+
+def cleared(
+    expansions: Sequence[Expansion], suites: Sequence[ExamData] | None = None
+) -> list[Expansion]:
+    """The expansions less what shares something with an exam, which counts as rejected."""
+    found = find([sample for one in expansions for sample in one.samples], suites)
+    gone = set(found.samples)
+    left = []
+    for one in expansions:
+        kept = tuple(sample for sample in one.samples if sample.id not in gone)
+        if lost := len(one.samples) - len(kept):
+            rejected = {**one.rejected, CONTAMINATED: lost}
+            one = one.model_copy(update={"samples": kept, "rejected": rejected})
+        left.append(one)
+    return left
