@@ -19,7 +19,10 @@ Outcomes = Mapping[str, Sequence[bool]]
 
 @dataclass(frozen=True)
 class Mean:
-    """A mean of categories and of other means; `by_count` weighs categories by their questions."""
+    """A mean of categories and of other means; `by_count` weighs categories by their questions.
+
+    `weights`, one a part, are the suite's own and taken as they are: ACEBench's add up to 1.0001.
+    """
 
     parts: tuple[str | Mean, ...]
     by_count: bool = False
@@ -32,10 +35,10 @@ class Mean:
     def of(self, values: Mapping[str, NDArray[np.float64]], counts: Mapping[str, int]) -> Values:
         """The mean of each resample, from the accuracies of each category in each resample."""
         parts = [p.of(values, counts) if isinstance(p, Mean) else values[p] for p in self.parts]
-        weights = self.weights
-        if self.by_count:
-            weights = tuple(float(counts[str(part)]) for part in self.parts)
-        return np.average(np.stack(parts), axis=0, weights=weights)
+        if self.weights:
+            return np.tensordot(self.weights, np.stack(parts), axes=1)
+        shares = [float(counts[str(p)]) for p in self.parts] if self.by_count else None
+        return np.average(np.stack(parts), axis=0, weights=shares)
 
 
 Values = NDArray[np.float64]

@@ -13,6 +13,7 @@ class CategoryResult(Record):
     """One category: `right` and `began` (a call) go with `ids`; `reasons` counts the failures.
 
     `whole` says that it has all of the category's questions, so that averages may use it.
+    `process`, from 0 to 1, is the checker's figure for the way to the answers, where it has one.
     """
 
     name: str
@@ -21,6 +22,7 @@ class CategoryResult(Record):
     began: tuple[bool, ...]
     whole: bool
     reasons: dict[str, int]
+    process: float | None = None
 
     @property
     def score(self) -> Score:

@@ -29,6 +29,10 @@ def suite_rows(
             pair = paired_difference(category.right, other.categories[at].right)
             cells.append(_difference(pair))
         yield category.name, cells, False
+        ways = [result.categories[at].process for result in results]
+        if None not in ways:
+            cells = [cell for way in ways for cell in (f"{100 * (way or 0):.2f}", "")]
+            yield f"{category.name}, process", ["", *cells, *("" for _ in others)], False
     for name, mean in possible(averages, first):
         cells = [str(sum(len(first.outcomes()[c]) for c in mean.categories()))]
         for result in results:
