@@ -12,6 +12,7 @@ import pytest
 
 from looptool.errors import UserError
 from looptool.evaluate import acebench
+from looptool.evaluate.acebench_text import as_text
 from looptool.evaluate.answers import Answer, Question
 from looptool.work import Silent
 
@@ -178,7 +179,7 @@ def test_no_clone_another_folder_and_another_version_are_one_line(
 def test_calls_are_written_as_the_checker_reads_them() -> None:
     value = {"a": "it's", "b": [1, 2.5, True, None], "c": {"d": -1}}
     answer = Answer(id="x", calls=(("f", json.dumps(value)), ("g.h", "{}")), began=True)
-    tree = ast.parse(acebench.as_text(answer), mode="eval").body
+    tree = ast.parse(as_text(answer), mode="eval").body
     assert isinstance(tree, ast.List) and len(tree.elts) == 2
     first = tree.elts[0]
     assert isinstance(first, ast.Call)
@@ -196,9 +197,9 @@ def test_calls_are_written_as_the_checker_reads_them() -> None:
     ],
 )
 def test_nothing_that_the_checker_would_evaluate_reaches_it(answer: Answer) -> None:
-    assert acebench.as_text(answer) == "[]"
+    assert as_text(answer) == "[]"
 
 
 def test_plain_text_reaches_the_checker_as_it_is() -> None:
     for text in ("Sorry.", "See [1] and [f(a='x')].", "[", ""):
-        assert acebench.as_text(Answer(id="x", text=text)) == text
+        assert as_text(Answer(id="x", text=text)) == text

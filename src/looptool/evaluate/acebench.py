@@ -1,14 +1,14 @@
-"""ACEBench, English, normal and special: the official checker from a local clone, our generation.
+"""ACEBench, English: the official checker from a local clone, our generation.
 
 Normal questions are asked in the model's own chat format, with the tools as tools, and the calls
 are written as the checker reads them. Special ones are asked with the official prompt, because the
-checker looks for the phrases that it asks for. The checker has known defects (it deletes spaces in
-strings of multi-turn answers, for one); the figure is the official one all the same.
+checker looks for the phrases that it asks for. Agent questions are conversations that the official
+loop holds (`acebench_agent`). The checker has known defects (it deletes spaces in strings of
+multi-turn answers, for one); the figure is the official one all the same.
 """
 
 from __future__ import annotations
 
-import ast
 import json
 import re
 import shutil
@@ -17,9 +17,10 @@ from pathlib import Path
 from typing import Any
 
 from looptool.errors import UserError
-from looptool.evaluate.answers import Answer, Player, Question, answer_all
+from looptool.evaluate.acebench_agent import converse
+from looptool.evaluate.acebench_text import as_said, as_text
+from looptool.evaluate.answers import Player, Question, answer_all
 from looptool.evaluate.averages import Mean
-from looptool.evaluate.bfcl import write_result
 from looptool.evaluate.results import Average, CategoryResult, SuiteResult
 from looptool.evaluate.worker import Worker
 from looptool.runs.store import write_atomic
@@ -41,17 +42,26 @@ SIZES = {
     "special_incomplete": 50,
     "special_error_param": 50,
     "special_irrelevant": 50,
+    "agent_multi_step": 20,
+    "agent_multi_turn": 30,
 }
 """Questions of each category in the version that this is for."""
 CATEGORIES = tuple(SIZES)
 NORMAL = tuple(name for name in CATEGORIES if name.startswith("normal"))
 SPECIAL = tuple(name for name in CATEGORIES if name.startswith("special"))
-GROUPS = {"all": CATEGORIES, "normal": NORMAL, "special": SPECIAL}
+AGENT = tuple(name for name in CATEGORIES if name.startswith("agent"))
+NEED_USER = ("agent_multi_turn",)
+"""Categories that need a model that plays the user."""
+GROUPS = {"all": CATEGORIES, "normal": NORMAL, "special": SPECIAL, "agent": AGENT}
 DEFAULT = "all"
+_PARTS = (Mean(NORMAL), Mean(SPECIAL), Mean(AGENT))
 AVERAGES = (
-    (Average(name="normal"), Mean(NORMAL)),
-    (Average(name="special"), Mean(SPECIAL)),
+    (Average(name="normal"), _PARTS[0]),
+    (Average(name="special"), _PARTS[1]),
+    (Average(name="agent"), _PARTS[2]),
+    (Average(name="overall"), Mean(_PARTS, weights=(0.578, 0.2676, 0.1545))),
 )
+"""Those of the official `generate_result_csv`, which rounds each to three places."""
 SCRIPT = Path(__file__).with_name("acebench_worker.py")
 _DATA = Path("data_all", "data_en")
 _CODE = ("eval_main.py", "category.py", "model_eval", "model_inference")
@@ -73,6 +83,26 @@ def check_clone(clone: Path | None) -> Path:
     return clone
 
 
+def askable(
+    asked: str, chosen: tuple[str, ...], has_user: bool, progress: Progress
+) -> tuple[str, ...]:
+    """What can be asked of the categories `chosen`, which is what `asked` names.
+
+    Without a model that plays the user, "all" is all that needs none, and says so; whoever names a
+    category that needs one gets a UserError.
+    """
+    lacking = [name for name in chosen if name in NEED_USER]
+    if has_user or not lacking:
+        return chosen
+    needs = (
+        f"{', '.join(lacking)} needs a model that plays the user (--user-base-url, --user-model)"
+    )
+    if asked.strip() != "all":
+        raise UserError(f"--categories {asked}: {needs}")
+    progress.say(f"all that can be asked; {needs}")
+    return tuple(name for name in chosen if name not in NEED_USER)
+
+
 def evaluate(
     player: Player,
     categories: Sequence[str],
@@ -81,11 +111,12 @@ def evaluate(
     python: Path,
     out: Path,
     progress: Progress,
+    user: Player | None = None,
 ) -> SuiteResult:
     """Answer the first `limit` questions (all, if None) of each category, and score them.
 
-    The clone stays as it is: the checker runs in a copy under `out`/checker, whose `result_all`
-    and `score_all` hold the official files.
+    `user` plays the user in the categories of NEED_USER. The clone stays as it is: the checker runs
+    in a copy under `out`/checker, whose `result_all` and `score_all` hold the official files.
     """
     copy = out / "checker"
     _copy(clone, copy, categories, limit)
@@ -95,24 +126,37 @@ def evaluate(
         prompts = worker.ask("prompts")
         for category in categories:
             entries = _load(copy / _DATA / f"data_{category}.json")
-            special = category in SPECIAL
-            questions = [
-                special_question(entry, prompts) if special else normal_question(entry)
-                for entry in entries
-            ]
             journal = out / "work" / player.name / f"{category}.jsonl"
-            answers = answer_all(player, category, questions, journal, progress)
-            rows = {a.id: a.text if special and not a.calls else as_text(a) for a in answers}
+            if category in AGENT:
+                players = {"agent": player}
+                if user is not None and category in NEED_USER:
+                    players["user"] = user
+                held = converse(players, category, entries, worker, journal, progress)
+                rows = [{"id": talk.id, **talk.outcome} for talk in held]
+                began[category] = {talk.id: talk.began for talk in held}
+            else:
+                special = category in SPECIAL
+                questions = [
+                    special_question(entry, prompts) if special else normal_question(entry)
+                    for entry in entries
+                ]
+                answers = answer_all(player, category, questions, journal, progress)
+                read = as_said if special else as_text
+                rows = [{"id": answer.id, "result": read(answer)} for answer in answers]
+                began[category] = {answer.id: answer.began for answer in answers}
             folder = copy / "result_all" / "result_en" / player.name
-            write_result(folder / f"data_{category}_result.json", rows)
-            began[category] = {answer.id: answer.began for answer in answers}
+            lines = "\n".join(json.dumps(row) for row in rows)
+            write_atomic(folder / f"data_{category}_result.json", lines.encode())
         worker.ask("evaluate", categories=list(categories))
         scored = []
         for category in categories:
             outcomes = worker.ask("outcomes", category=category)
             whole = len(began[category]) == SIZES[category]
-            scored.append(_category(category, outcomes, began[category], whole))
-            official = worker.ask("official", category=category)
+            head = worker.ask("official", category=category)
+            agent = category in AGENT
+            official = head["end_to_end_accuracy" if agent else "accuracy"]
+            process = head["process_accuracy"] if agent else None
+            scored.append(_category(category, outcomes, began[category], whole, process))
             if abs(official - scored[-1].score.accuracy) > 0.0006:  # it rounds to three places
                 progress.say(f"{category}: eval_main.py says {official}, its own functions differ")
     return SuiteResult(suite="ACEBench", contender=player.name, categories=tuple(scored))
@@ -138,47 +182,6 @@ def special_question(entry: dict[str, Any], prompts: dict[str, str]) -> Question
     user = prompts["user"].format(question=entry["question"])
     messages = [{"role": "system", "content": system}, {"role": "user", "content": user}]
     return Question.model_validate({"id": entry["id"], "messages": messages})
-
-
-def as_text(answer: Answer) -> str:
-    """Calls as `[Fn(a='x', b=1)]`.
-
-    The official code evaluates arithmetic in what it reads. So names must be plain, and a text that
-    is no call is passed on only if there is nothing in it to evaluate.
-    """
-    if not answer.calls:
-        return answer.text if _inert(answer.text) else "[]"
-    written = []
-    for name, text in answer.calls:
-        try:
-            arguments = json.loads(text)
-        except ValueError:
-            return "[]"
-        plain = re.fullmatch(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*", name, re.ASCII)
-        if not plain or not isinstance(arguments, dict):
-            return "[]"
-        if not all(re.fullmatch(r"[A-Za-z_]\w*", key, re.ASCII) for key in arguments):
-            return "[]"
-        inside = ", ".join(f"{key}={value!r}" for key, value in arguments.items())
-        written.append(f"{name}({inside})")
-    return f"[{', '.join(written)}]"
-
-
-def _inert(text: str) -> bool:
-    """Whether no expression in brackets in `text` holds anything that is evaluated."""
-    starts = [at for at, mark in enumerate(text) if mark == "["]
-    if not starts:
-        return True
-    for squeezed in (text, "".join(text.split())):
-        for start in (at for at, mark in enumerate(squeezed) if mark == "["):
-            for end in (at + 1 for at, mark in enumerate(squeezed) if mark == "]" and at > start):
-                try:
-                    tree = ast.parse(squeezed[start:end], mode="eval")
-                except (SyntaxError, ValueError, RecursionError, MemoryError):
-                    continue
-                if any(isinstance(node, ast.BinOp | ast.Lambda) for node in ast.walk(tree)):
-                    return False
-    return True
 
 
 def _turns(history: str) -> Iterator[dict[str, str]]:
@@ -213,7 +216,11 @@ def _json_schema(value: Any) -> Any:
 
 
 def _category(
-    name: str, outcomes: list[tuple[str, bool]], began: dict[str, bool], whole: bool
+    name: str,
+    outcomes: list[tuple[str, bool]],
+    began: dict[str, bool],
+    whole: bool,
+    process: float | None,
 ) -> CategoryResult:
     """Several rows of one conversation are one outcome."""
     many = name.startswith("normal_multi_turn")
@@ -229,6 +236,7 @@ def _category(
         began=tuple(called[id] for id, _ in outcomes),
         whole=whole,
         reasons={"wrong": wrong} if wrong else {},
+        process=process,
     )
 
 

@@ -27,6 +27,7 @@ class Worker:
     def __init__(self, name: str) -> None:
         sys.path.insert(0, os.getcwd())
         self.name = name
+        self.talks: dict[str, Any] = {}
 
     def prompts(self) -> dict[str, str]:
         """The official special prompt, and what goes before the conversation."""
@@ -44,11 +45,27 @@ class Worker:
         finally:
             sys.argv = before
 
-    def official(self, category: str) -> float:
-        """The accuracy in a category's official score file."""
+    def official(self, category: str) -> dict[str, Any]:
+        """The head of a category's official score file: its figures."""
         path = os.path.join(PATHS["OUTPUT_PATH"], self.name, f"data_{category}_score.json")
         with open(path, encoding="utf-8") as file:
-            return float(json.loads(file.readline())["accuracy"])
+            head: dict[str, Any] = json.loads(file.readline())
+        return head
+
+    def talk(self, category: str, id: str, said: str | None = None) -> dict[str, Any]:
+        """Begin an agent conversation, or go on with what was `said` to what was asked last.
+
+        Returns `who` is asked next, with `messages`, or `result` and `process` if it is over.
+        """
+        if said is None:
+            talks = import_module("acebench_talk")
+            entries = _load(f"{PATHS['PROMPT_PATH']}data_{category}.json")
+            (entry,) = (entry for entry in entries if entry["id"] == id)
+            self.talks[id] = talks.Talk(entry)
+        asked: dict[str, Any] = self.talks[id].go_on(said)
+        if "who" not in asked:
+            del self.talks[id]
+        return asked
 
     def outcomes(self, category: str) -> list[tuple[str, bool]]:
         """Each question (each conversation of several) by itself through the official functions.
@@ -59,6 +76,8 @@ class Worker:
         main.OUTPUT_PATH = PATHS["OUTPUT_PATH"]
         main.save_score_as_json = lambda *_: None
         main.convert_result_to_excel = lambda *_: None
+        main.agent_eval_process = lambda *_: None
+        main.language = "en"
         rows = _load(f"{PATHS['INPUT_PATH']}{self.name}/data_{category}_result.json")
         prompts = _load(f"{PATHS['PROMPT_PATH']}data_{category}.json")
         answers = _load(f"{PATHS['POSSIBLE_ANSWER_PATH']}data_{category}.json")
@@ -72,7 +91,11 @@ class Worker:
         told = []
         for id, members in groups.items():
             part = [[data[i] for i in members] for data in (rows, prompts, answers)]
-            told.append((id, check(*part, category, self.name, PATHS) == 1))
+            if category.startswith("agent"):
+                accuracy, _ = main.agent_eval(*part, category, self.name)
+            else:
+                accuracy = check(*part, category, self.name, PATHS)
+            told.append((id, accuracy == 1))
         return told
 
 

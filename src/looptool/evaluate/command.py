@@ -54,6 +54,14 @@ def evaluate(
         Optional[Path],  # noqa: UP045
         typer.Option(help="A local clone of ACEBench."),
     ] = None,
+    user_base_url: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Option(help="An OpenAI-compatible server that plays ACEBench's user."),
+    ] = None,
+    user_model: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Option(help="Its name there; the key, if any, is OPENAI_API_KEY."),
+    ] = None,
     cache: Cache = None,
 ) -> None:
     """Score a model by an official checker: per category, with intervals and the call rate."""
@@ -74,6 +82,8 @@ def evaluate(
         format=format,
         base_url=base_url,
         acebench=acebench,
+        user_base_url=user_base_url,
+        user_model=user_model,
         cache=cache,
         max_new_tokens=max_new_tokens,
     )

@@ -34,6 +34,8 @@ class Request:
     format: str | None = None
     base_url: str | None = None
     acebench: Path | None = None
+    user_base_url: str | None = None
+    user_model: str | None = None
     cache: Path | None = None
     max_new_tokens: int = MAX_NEW_TOKENS
 
@@ -77,12 +79,15 @@ def run_eval(request: Request, progress: Progress) -> tuple[list[SuiteResult], A
     from looptool.evaluate import acebench
 
     clone = acebench.check_clone(request.acebench)
-    categories = pick(request.categories or acebench.DEFAULT, acebench.CATEGORIES, acebench.GROUPS)
+    user = _user(request)
+    asked = request.categories or acebench.DEFAULT
+    chosen = pick(asked, acebench.CATEGORIES, acebench.GROUPS)
+    categories = acebench.askable(asked, chosen, user is not None, progress)
     players = _players(request, cache)
     with _locked(out):
         python = checker_python(cache, progress)
         results = [
-            acebench.evaluate(player, categories, request.limit, clone, python, out, progress)
+            acebench.evaluate(player, categories, request.limit, clone, python, out, progress, user)
             for player in players
         ]
         return _finish(results, acebench.AVERAGES, request, out)
@@ -119,6 +124,17 @@ def _players(request: Request, cache: Path) -> list[Player]:
     if len({player.name for player in players}) < len(players):
         players[1].name += "-2"
     return players
+
+
+def _user(request: Request) -> ServerPlayer | None:
+    """The model that plays the user, if one is given."""
+    if not request.user_base_url and not request.user_model:
+        return None
+    if not request.user_base_url or not request.user_model:
+        raise UserError("--user-base-url and --user-model go together: give both")
+    from looptool.evaluate.acebench_agent import USER_TOKENS
+
+    return ServerPlayer(request.user_base_url, request.user_model, USER_TOKENS)
 
 
 def engine_player(contender: Contender, max_new_tokens: int) -> EnginePlayer:
