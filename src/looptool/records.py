@@ -286,7 +286,6 @@ class Checkpoint(Record):
     name: str
     path: str
     base: str
-    adapter: bool = False
 
 
 class Mismatch(StrEnum):

@@ -5,7 +5,14 @@ import pytest
 
 from looptool.config import PolicyConfig
 from looptool.errors import UserError
-from looptool.models.load import base_checkpoint, load_model, load_tokenizer, model_hash
+from looptool.models.load import (
+    base_checkpoint,
+    load_config_of,
+    load_model,
+    load_tokenizer,
+    model_hash,
+    num_positions,
+)
 from looptool.records import Checkpoint
 
 
@@ -42,25 +49,40 @@ def test_the_hash_follows_the_weights(folder: Path) -> None:
     assert model_hash(base) != before
 
 
-def test_an_adapter_is_merged(folder: Path, tmp_path: Path) -> None:
-    import torch
-    from peft import LoraConfig, get_peft_model
+def test_a_home_folder_is_found(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(folder.parent))
+    base = base_checkpoint(PolicyConfig(model="~/model"), folder)
+    assert base.path == str(folder)
 
-    base = base_checkpoint(PolicyConfig(model=str(folder)), folder)
-    adapted = get_peft_model(
-        load_model(base, "float32"), LoraConfig(r=2, target_modules="all-linear")
-    )
-    for name, parameter in adapted.named_parameters():
-        if "lora" in name:
-            torch.nn.init.normal_(parameter)
-    ids = torch.tensor([[1, 2, 3]])
-    want = adapted(ids).logits
-    adapted.save_pretrained(str(tmp_path / "adapter"))
-    checkpoint = Checkpoint(
-        name="x", path=str(tmp_path / "adapter"), base=str(folder), adapter=True
-    )
-    torch.testing.assert_close(load_model(checkpoint, "float32")(ids).logits, want)
-    assert model_hash(checkpoint) != model_hash(base)
+
+def test_the_positions_are_read_without_the_weights(folder: Path) -> None:
+    (folder / "model.safetensors").unlink()
+    here = Checkpoint(name="base", path=str(folder), base=str(folder))
+    assert num_positions(load_config_of(here)) == 2048
+
+
+def test_weights_that_were_cut_off_are_one_line(folder: Path) -> None:
+    file = folder / "model.safetensors"
+    file.write_bytes(file.read_bytes()[:-100])
+    here = Checkpoint(name="base", path=str(folder), base=str(folder))
+    with pytest.raises(UserError, match="weights are damaged") as error:
+        load_model(here, "float32")
+    assert "\n" not in str(error.value)
+
+
+def test_a_package_that_a_tokenizer_wants_is_named(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import transformers
+
+    def wants(*_: object, **__: object) -> None:
+        raise ImportError("\nLlamaConverter requires the sentencepiece library.\nSee its page.")
+
+    monkeypatch.setattr(transformers.AutoTokenizer, "from_pretrained", wants)
+    here = Checkpoint(name="base", path=str(folder), base=str(folder))
+    with pytest.raises(UserError, match="requires the sentencepiece library") as error:
+        load_tokenizer(here)
+    assert "\n" not in str(error.value)
 
 
 @pytest.mark.parametrize(

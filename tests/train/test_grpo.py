@@ -138,8 +138,8 @@ def test_groups_of_equal_reward_are_counted_and_move_nothing(
 def test_bf16_and_adapters_train(run: Trainer, monkeypatch: pytest.MonkeyPatch) -> None:
     score(monkeypatch, even)
     config = CONFIG.model_copy(update={"lora": LoraConfig(rank=2, alpha=4), "mini_batches": 2})
-    trained, stats = run(config, dtype="bfloat16")
-    assert not trained.adapter and "taught something" in stats.summary()
+    _, stats = run(config, dtype="bfloat16")
+    assert "taught something" in stats.summary()
 
 
 def test_a_finished_training_is_only_read(run: Trainer, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -50,8 +50,10 @@ class EnginePlayer:
     @cached_property
     def longest_prompt(self) -> int:
         """What the model's positions leave for the prompt."""
-        positions = getattr(self.engine.model.config, "max_position_embeddings", None) or 32768
-        return max(1, int(positions) - self.max_new_tokens)
+        from looptool.models.load import num_positions
+
+        positions = num_positions(self.engine.model.config) or 32768
+        return max(1, positions - self.max_new_tokens)
 
     def answer(self, questions: Sequence[Question]) -> Iterator[Answer]:
         """See `Player.answer`; a prompt that does not fit is answered with nothing, and marked."""

@@ -20,9 +20,10 @@ from looptool.errors import UserError
 from looptool.records import Checkpoint
 
 if TYPE_CHECKING:
-    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+    from transformers import PreTrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
 
 EMBEDDED = "smollm2-135m"
+EMBEDDED_POSITIONS = 8192
 _GGUF = "SmolLM2-135M-Instruct.Q4_1.gguf"
 
 
@@ -36,6 +37,7 @@ def base_checkpoint(config: PolicyConfig, cache: Path) -> Checkpoint:
     else:
         path = config.model
         if _looks_local(path):
+            path = os.path.expanduser(path)
             _check_folder(Path(path))
     return Checkpoint(name="base", path=path, base=config.model)
 
@@ -51,7 +53,7 @@ def load_tokenizer(checkpoint: Checkpoint) -> PreTrainedTokenizerBase:
 
 
 def load_model(checkpoint: Checkpoint, dtype: str, *, train: bool = False) -> PreTrainedModel:
-    """A causal language model in `dtype` ("auto", "bfloat16" or "float32"); adapters are merged in.
+    """A causal language model in `dtype` ("auto", "bfloat16" or "float32").
 
     With `train` its parameters want gradients and dropout is off all the same, as in TRL.
     """
@@ -61,22 +63,28 @@ def load_model(checkpoint: Checkpoint, dtype: str, *, train: bool = False) -> Pr
     from looptool.models.precision import choose_precision
 
     dtype = choose_precision(dtype).dtype
-    kwargs: dict[str, Any] = {"attn_implementation": "sdpa", "use_safetensors": True}
-    if checkpoint.adapter:
-        from peft import PeftModel
-
-        # Merged in fp32, then cast: a merge in bf16 would round the adapters away.
-        base = _from_pretrained(
-            AutoModelForCausalLM, checkpoint.base, dtype=torch.float32, **kwargs
-        )
-        adapted = PeftModel.from_pretrained(base, checkpoint.path)
-        model = adapted.merge_and_unload().to(getattr(torch, dtype))
-    else:
-        model = _from_pretrained(
-            AutoModelForCausalLM, checkpoint.path, dtype=getattr(torch, dtype), **kwargs
-        )
+    model = _from_pretrained(
+        AutoModelForCausalLM,
+        checkpoint.path,
+        dtype=getattr(torch, dtype),
+        attn_implementation="sdpa",
+        use_safetensors=True,
+    )
     model.requires_grad_(train)
     return model.eval()  # type: ignore[no-any-return]
+
+
+def load_config_of(checkpoint: Checkpoint) -> PreTrainedConfig:
+    """The model's config alone, without its weights."""
+    from transformers import AutoConfig
+
+    return _from_pretrained(AutoConfig, checkpoint.path)  # type: ignore[no-any-return]
+
+
+def num_positions(config: PreTrainedConfig) -> int | None:
+    """How many tokens the model's positions are made for; None where its config does not say."""
+    text = getattr(config, "text_config", None) or config
+    return getattr(text, "max_position_embeddings", None) or None
 
 
 def model_hash(checkpoint: Checkpoint) -> str:
@@ -87,7 +95,7 @@ def model_hash(checkpoint: Checkpoint) -> str:
     for file in files:
         with file.open("rb") as stream:
             digest.update(hashlib.file_digest(stream, "sha256").digest())
-    if checkpoint.adapter or not files:
+    if not files:
         digest.update(checkpoint.base.encode())
     return digest.hexdigest()[:16]
 
@@ -144,15 +152,30 @@ def _check_folder(folder: Path) -> None:
 
 def _from_pretrained(auto: Any, path: str, **kwargs: Any) -> Any:
     """`auto.from_pretrained`, with what a user can mend said in one line."""
+    from safetensors import SafetensorError
+
     _show_downloads_only()
     try:
         return auto.from_pretrained(path, trust_remote_code=False, **kwargs)
-    except (OSError, ValueError, KeyError) as error:
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+    except ImportError as error:  # a tokenizer's own library: sentencepiece, tiktoken
         raise UserError(
-            f"model {path}: cannot be loaded ({reason}); give `{EMBEDDED}`, a local folder with "
-            "safetensors, or a Hugging Face id that is downloaded or reachable"
+            f"model {path}: needs a package that is not installed ({_first_line(error)}); "
+            "install it with pip"
         ) from error
+    except SafetensorError as error:
+        raise UserError(
+            f"model {path}: its weights are damaged ({_first_line(error)}); save or download "
+            "them again"
+        ) from error
+    except (OSError, ValueError, KeyError) as error:
+        raise UserError(
+            f"model {path}: cannot be loaded ({_first_line(error)}); give `{EMBEDDED}`, a local "
+            "folder with safetensors, or a Hugging Face id that is downloaded or reachable"
+        ) from error
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]
 
 
 def _show_downloads_only() -> None:

@@ -15,6 +15,7 @@ from typing import Any
 
 from looptool.errors import UserError
 from looptool.models.engine import Completion, Engine
+from looptool.models.load import num_positions
 from looptool.serve.batcher import Batcher
 from looptool.serve.protocol import (
     ApiError,
@@ -54,8 +55,7 @@ class ChatServer(ThreadingHTTPServer):
         self.name = name
         self.started = int(time.time())
         self.default_tokens = default_tokens
-        positions = getattr(engine.model.config, "max_position_embeddings", None)
-        self.context = int(positions or 32768)
+        self.context = num_positions(engine.model.config) or 32768
         self.batcher = Batcher(engine)
 
     @property
