@@ -149,3 +149,34 @@ def test_prompts_that_begin_alike_stand_side_by_side() -> None:
 def test_no_prompts_give_no_completions() -> None:
     engine = Engine(make("llama"), StopsAtThree())  # type: ignore[arg-type]
     assert engine.generate_all([], Sampling(max_new_tokens=4)) == []
+
+
+def test_a_watched_batch_says_the_same_and_grows_a_token_at_a_time() -> None:
+    engine = Engine(make("llama"), StopsAtThree(), max_rows=4)  # type: ignore[arg-type]
+    asked, sampling = prompts(7), Sampling(max_new_tokens=12)
+    seen: dict[int, list[list[int]]] = {i: [] for i in range(len(asked))}
+
+    def watch(prompt: int, group: list[Completion]) -> bool:
+        seen[prompt] += [list(c.ids) for c in group]
+        return True
+
+    watched = {group[0].prompt: group for group in engine.generate(asked, sampling, watch)}
+    for i, group in enumerate(engine.generate_all(asked, sampling)):
+        assert watched[i] == group
+        assert seen[i] == [group[0].ids[: n + 1] for n in range(len(group[0].ids))]
+
+
+def test_a_dropped_prompt_is_not_yielded_and_frees_its_place() -> None:
+    engine = Engine(make("llama"), StopsAtThree(), max_rows=2)  # type: ignore[arg-type]
+    asked, sampling = prompts(6), Sampling(max_new_tokens=12)
+    whole = engine.generate_all(asked, sampling)
+    lengths: dict[int, int] = {}
+
+    def watch(prompt: int, group: list[Completion]) -> bool:
+        lengths[prompt] = len(group[0].ids) if group else 0
+        # 0 and 1 leave while they wait, 2 after three tokens.
+        return not (prompt < 2 or (prompt == 2 and lengths[2] == 3))
+
+    left = {group[0].prompt: group for group in engine.generate(asked, sampling, watch)}
+    assert {i: group[0].ids for i, group in left.items()} == {i: whole[i][0].ids for i in (3, 4, 5)}
+    assert (lengths[0], lengths[1], lengths[2]) == (0, 0, min(3, len(whole[2][0].ids)))

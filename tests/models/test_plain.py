@@ -8,7 +8,7 @@ import pytest
 import torch
 from transformers import LlamaConfig, LlamaForCausalLM
 
-from looptool.models.engine import Engine, Sampling, engine_for
+from looptool.models.engine import Completion, Engine, Sampling, engine_for
 from looptool.models.plain import PlainEngine
 
 
@@ -65,3 +65,22 @@ def test_a_model_without_standard_attention_takes_the_plain_path(
     monkeypatch.setattr(type(model), "_supports_attention_backend", False)
     assert type(engine_for(model, chat)) is PlainEngine
     assert "LlamaForCausalLM" in caplog.text
+
+
+def test_a_watched_batch_grows_to_what_is_yielded_and_drops_who_left(model: Any) -> None:
+    engine = PlainEngine(model, StopsAtThree(), max_rows=8)  # type: ignore[arg-type]
+    sampling = Sampling(max_new_tokens=12, temperature=1.0, num_samples=2, seed=1)
+    last: dict[int, list[Completion]] = {}
+
+    def watch(prompt: int, group: list[Completion]) -> bool:
+        if group:
+            last[prompt] = [Completion(c.prompt, c.ids[:], c.logps[:], c.stopped) for c in group]
+        return prompt != 1 and (prompt != 2 or len(group[0].ids if group else ()) < 2)
+
+    groups = {group[0].prompt: group for group in engine.generate(PROMPTS, sampling, watch)}
+    assert sorted(groups) == [0, 3] and sorted(last) == [0, 2, 3]
+    assert max(len(c.ids) for c in last[2]) == 2
+    for prompt, group in groups.items():
+        for done, seen in zip(group, last[prompt], strict=True):
+            assert (done.ids, done.stopped) == (seen.ids, seen.stopped)
+            torch.testing.assert_close(torch.tensor(done.logps), torch.tensor(seen.logps))

@@ -8,7 +8,7 @@ place. Log-probs of the chosen tokens come out of the same pass.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -55,6 +55,12 @@ class Completion:
     stopped: bool = False
 
 
+Watch = Callable[[int, list[Completion]], bool]
+"""Called between steps with a prompt's index and what it has so far, in every step that adds to it
+and before its prefill. Where it says False the prompt is dropped: no more work, nothing yielded.
+Others in the batch go on; what they draw may change, since a smaller batch draws other numbers."""
+
+
 class Engine:
     """Generates with a transformers model that lives in this process."""
 
@@ -65,11 +71,12 @@ class Engine:
         self.max_rows = max_rows
 
     def generate(
-        self, prompts: Sequence[Sequence[int]], sampling: Sampling
+        self, prompts: Sequence[Sequence[int]], sampling: Sampling, watch: Watch | None = None
     ) -> Iterator[list[Completion]]:
         """For each prompt, in any order and as they are finished, its `num_samples` completions.
 
-        Greedy completions do not depend on what else is in the batch but for rounding.
+        Greedy completions do not depend on what else is in the batch but for rounding. `watch` sees
+        them grow.
         """
         import torch
 
@@ -79,7 +86,7 @@ class Engine:
             return
         grad = torch.no_grad() if any(p.requires_grad for p in self.model.parameters()) else None
         with grad or torch.inference_mode(), decoding(self.model):
-            yield from _Batch(self, prompts, sampling).run()
+            yield from _Batch(self, prompts, sampling, watch).run()
 
     def generate_all(
         self, prompts: Sequence[Sequence[int]], sampling: Sampling
@@ -93,7 +100,11 @@ class _Batch:
     """The state of one `generate`: waiting prompts, and slots in which groups of rows decode."""
 
     def __init__(
-        self, engine: Engine, prompts: Sequence[Sequence[int]], sampling: Sampling
+        self,
+        engine: Engine,
+        prompts: Sequence[Sequence[int]],
+        sampling: Sampling,
+        watch: Watch | None,
     ) -> None:
         import torch
 
@@ -103,6 +114,7 @@ class _Batch:
         self.stop_ids = engine.format.stop_ids
         self.prompts = prompts
         self.sampling = sampling
+        self.watch = watch
         self.device = next(engine.model.parameters()).device
         self.waiting = in_order(prompts)[::-1]
         group = sampling.num_samples
@@ -129,9 +141,8 @@ class _Batch:
     def _admit(self) -> Iterator[list[Completion]]:
         """Fill free slots with waiting prompts; their first tokens come out of the prefill."""
         for slot, taken in enumerate(self.slots):
-            if taken is not None or not self.waiting:
+            if taken is not None or (prompt := self._next_prompt()) is None:
                 continue
-            prompt = self.waiting.pop()
             logits_1V = self._prefill(slot, self.prompts[prompt])
             group = [Completion(prompt) for _ in range(self.sampling.num_samples)]
             self.slots[slot] = group
@@ -140,6 +151,14 @@ class _Batch:
             self.next_SG[slot] = ids_1G[0]
             self._note(slot, ids_1G[0].tolist(), logps_1G[0].tolist())
         yield from self._finished()
+
+    def _next_prompt(self) -> int | None:
+        """The next prompt that waits and is still wanted."""
+        while self.waiting:
+            prompt = self.waiting.pop()
+            if self.watch is None or self.watch(prompt, []):
+                return prompt
+        return None
 
     def _prefill(self, slot: int, prompt: Sequence[int]) -> torch.Tensor:
         """Compute what the prompt does not share with the one before; logits (1, V) of its end."""
@@ -196,6 +215,10 @@ class _Batch:
             completion.stopped = ids[row] in self.stop_ids
             if completion.stopped or len(completion.ids) >= self.sampling.max_new_tokens:
                 rows[row] = None
+        group = self.slots[slot]
+        if self.watch and group is not None and not self.watch(group[0].prompt, group):
+            self.slots[slot] = None
+            self.rows[slot] = [None] * len(rows)
 
     def _finished(self) -> Iterator[list[Completion]]:
         for slot, group in enumerate(self.slots):

@@ -6,9 +6,10 @@ Left-padded batches through `model.generate`: every sample of a group pays for i
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
+from contextlib import nullcontext
+from typing import TYPE_CHECKING, Any
 
-from looptool.models.engine import Completion, Engine, Sampling, in_order
+from looptool.models.engine import Completion, Engine, Sampling, Watch, in_order
 
 if TYPE_CHECKING:
     import torch
@@ -18,7 +19,7 @@ class PlainEngine(Engine):
     """The same answers as `Engine`, slower."""
 
     def generate(
-        self, prompts: Sequence[Sequence[int]], sampling: Sampling
+        self, prompts: Sequence[Sequence[int]], sampling: Sampling, watch: Watch | None = None
     ) -> Iterator[list[Completion]]:
         """As `Engine.generate`; `sampling.seed` and the batch decide the draws."""
         import torch
@@ -29,32 +30,47 @@ class PlainEngine(Engine):
         with torch.no_grad(), torch.random.fork_rng(devices=devices):
             torch.manual_seed(sampling.seed)
             for start in range(0, len(order), at_once):
-                yield from self._batch(prompts, order[start : start + at_once], sampling)
+                indices = order[start : start + at_once]
+                if watch:
+                    indices = [i for i in indices if watch(i, [])]
+                if indices:
+                    yield from self._batch(prompts, indices, sampling, watch)
 
     def _batch(
-        self, prompts: Sequence[Sequence[int]], indices: Sequence[int], sampling: Sampling
+        self,
+        prompts: Sequence[Sequence[int]],
+        indices: Sequence[int],
+        sampling: Sampling,
+        watch: Watch | None,
     ) -> Iterator[list[Completion]]:
         import torch
+        from transformers import StoppingCriteriaList
 
         width = max(len(prompts[i]) for i in indices)
         stops = sorted(self.format.stop_ids)
         ids = [[stops[0]] * (width - len(prompts[i])) + list(prompts[i]) for i in indices]
         mask = [[0] * (width - len(prompts[i])) + [1] * len(prompts[i]) for i in indices]
         draws = {"do_sample": True, "temperature": sampling.temperature, "top_k": 0, "top_p": 1.0}
-        out = self.model.generate(  # type: ignore[operator]
-            input_ids=torch.tensor(ids, device=self.model.device),
-            attention_mask=torch.tensor(mask, device=self.model.device),
-            num_return_sequences=sampling.num_samples,
-            max_new_tokens=sampling.max_new_tokens,
-            eos_token_id=stops,
-            pad_token_id=stops[0],
-            return_dict_in_generate=True,
-            output_logits=True,
-            **(draws if sampling.temperature else {"do_sample": False}),
-        )
+        live = _Live(indices, sampling, self.format.stop_ids, watch) if watch else None
+        hook = self.model.register_forward_hook(live.see_logits) if live else nullcontext()
+        with hook:
+            out = self.model.generate(  # type: ignore[operator]
+                input_ids=torch.tensor(ids, device=self.model.device),
+                attention_mask=torch.tensor(mask, device=self.model.device),
+                num_return_sequences=sampling.num_samples,
+                max_new_tokens=sampling.max_new_tokens,
+                eos_token_id=stops,
+                pad_token_id=stops[0],
+                return_dict_in_generate=True,
+                output_logits=True,
+                stopping_criteria=StoppingCriteriaList([live]) if live else None,
+                **(draws if sampling.temperature else {"do_sample": False}),
+            )
         chosen_RC = out.sequences[:, width:]
         logps_RC = _logps(out.logits, chosen_RC)
         for at, prompt in enumerate(indices):
+            if live and prompt in live.dropped:
+                continue
             rows = range(at * sampling.num_samples, (at + 1) * sampling.num_samples)
             yield [self._completion(prompt, chosen_RC[row], logps_RC[row]) for row in rows]
 
@@ -67,6 +83,45 @@ class PlainEngine(Engine):
             logps=logps_C[:end].tolist(),
             stopped=end is not None,
         )
+
+
+class _Live:
+    """Shows a batch to `watch` as it grows: a stopping criterion, which is called at every step."""
+
+    def __init__(
+        self, indices: Sequence[int], sampling: Sampling, stop_ids: frozenset[int], watch: Watch
+    ) -> None:
+        self._groups = [[Completion(i) for _ in range(sampling.num_samples)] for i in indices]
+        self._stop_ids = stop_ids
+        self._watch = watch
+        self._logits: torch.Tensor | None = None
+        self.dropped: set[int] = set()
+
+    def see_logits(self, model: Any, args: Any, out: Any) -> None:
+        """Hook of the forward pass: a criterion is only shown scores that may be processed."""
+        self._logits = out.logits[:, -1]
+
+    def __call__(self, ids_RC: torch.Tensor, scores: Any, **_: Any) -> torch.Tensor:
+        """Which rows (R,) are done because nobody wants them."""
+        import torch
+
+        assert self._logits is not None
+        logps = _logps([self._logits], ids_RC[:, -1:])[:, 0].tolist()
+        new = zip(ids_RC[:, -1].tolist(), logps, strict=True)
+        done = []
+        for group in self._groups:
+            grown = False
+            for completion, (token, logp) in zip(group, new, strict=False):
+                if not completion.stopped:
+                    completion.ids.append(token)
+                    completion.logps.append(logp)
+                    completion.stopped = token in self._stop_ids
+                    grown = True
+            prompt = group[0].prompt
+            if grown and prompt not in self.dropped and not self._watch(prompt, group):
+                self.dropped.add(prompt)
+            done += [prompt in self.dropped] * len(group)
+        return torch.tensor(done, device=ids_RC.device)
 
 
 def _logps(logits: Sequence[torch.Tensor], chosen_RC: torch.Tensor) -> torch.Tensor:
