@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Protocol
 
+from looptool.chat.stream import OutputReader
 from looptool.records import Label, Message, ParsedOutput, Tool
 
 
@@ -33,6 +34,15 @@ class ChatFormat(Protocol):
 
     def parse(self, text: str) -> ParsedOutput:
         """Reads what the model said, with or without the end of its turn. Never raises."""
+        ...
+
+    def reader(
+        self, prompt: Sequence[int], stops: Sequence[str] = (), *, calls: bool = True
+    ) -> OutputReader:
+        """Reads what the model says after the prompt while it grows, as `parse` does at its end.
+
+        The output also ends at any of `stops`. Without `calls`, calls are text.
+        """
         ...
 
     def prompt_ids(self, tools: Sequence[Tool], messages: Sequence[Message]) -> list[int]:

@@ -8,6 +8,7 @@ from typing import Any
 from looptool.chat.base import as_label, decode, encode
 from looptool.chat.escape import Escaper, control_tokens
 from looptool.chat.reading import cut_at, read_tagged
+from looptool.chat.stream import OutputReader
 from looptool.errors import UserError
 from looptool.records import Label, Message, ParsedOutput, Tool
 
@@ -78,6 +79,12 @@ class Hermes:
     def parse(self, text: str) -> ParsedOutput:
         """Reads tagged calls (`read_tagged`)."""
         return read_tagged(cut_at(text, self._stops))
+
+    def reader(
+        self, prompt: Sequence[int], stops: Sequence[str] = (), *, calls: bool = True
+    ) -> OutputReader:
+        """Reads tagged calls while the output grows; no prompt of this format begins a thought."""
+        return OutputReader("tagged", [*self._stops, *stops], calls=calls)
 
     def prompt_ids(self, tools: Sequence[Tool], messages: Sequence[Message]) -> list[int]:
         """The tokens of the prompt."""

@@ -9,6 +9,7 @@ from typing import Any
 from looptool.chat.base import decode, encode
 from looptool.chat.escape import Escaper, control_tokens
 from looptool.chat.reading import cut_at, read_bare, read_tagged
+from looptool.chat.stream import OutputReader
 from looptool.errors import UserError
 from looptool.records import Label, Message, ParsedOutput, Tool, ToolCall
 
@@ -68,6 +69,20 @@ class Native:
     def parse(self, text: str) -> ParsedOutput:
         """Reads calls as this template writes them."""
         return self._read(cut_at(text, self._stops))
+
+    def reader(
+        self, prompt: Sequence[int], stops: Sequence[str] = (), *, calls: bool = True
+    ) -> OutputReader:
+        """Reads calls as this template writes them while the output grows.
+
+        Some templates begin a thought in the prompt.
+        """
+        return OutputReader(
+            "tagged" if self._read is read_tagged else "bare",
+            [*self._stops, *stops],
+            calls=calls,
+            thinking=self.decode(prompt[-8:]).rstrip().endswith("<think>"),
+        )
 
     def prompt_ids(self, tools: Sequence[Tool], messages: Sequence[Message]) -> list[int]:
         """The tokens of the prompt."""

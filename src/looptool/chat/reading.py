@@ -11,12 +11,14 @@ from looptool.jsonvalue import read_json, shorten
 from looptool.records import Mismatch, ParsedOutput, ToolCall
 
 _MARK = re.compile("<think>|</think>|<tool_call>")
-_CALL, _END_CALL = "<tool_call>", "</tool_call>"
-_PYTHON_TAG = "<|python_tag|>"
-_BARE_CALL = re.compile(r'\{\s*"(?:name|parameters|arguments|type)"\s*:')
+CALL, END_CALL = "<tool_call>", "</tool_call>"
+PYTHON_TAG = "<|python_tag|>"
+BARE_CALL = re.compile(r'\{\s*"(?:name|parameters|arguments|type)"\s*:')
 
 
-class _Defect(Exception):
+class Defect(Exception):
+    """What is wrong with a call."""
+
     def __init__(self, reason: Mismatch, detail: str) -> None:
         super().__init__(detail)
         self.reason = reason
@@ -30,7 +32,7 @@ class _Reading:
     thought: list[str] = field(default_factory=list)
     calls: list[ToolCall] = field(default_factory=list)
 
-    def output(self, begins_call: bool, defect: _Defect | None = None) -> ParsedOutput:
+    def output(self, begins_call: bool, defect: Defect | None = None) -> ParsedOutput:
         return ParsedOutput(
             calls=tuple(self.calls),
             content="".join(self.text).strip(),
@@ -62,8 +64,8 @@ def read_tagged(text: str) -> ParsedOutput:
             end = text.find("</think>", position)
             if end < 0:
                 reading.thought.append(text[position:])
-                defect = _Defect(Mismatch.UNCLOSED_THOUGHT, "the thought never ends")
-                return reading.output(bool(reading.calls) or _CALL in text[position:], defect)
+                defect = Defect(Mismatch.UNCLOSED_THOUGHT, "the thought never ends")
+                return reading.output(bool(reading.calls) or CALL in text[position:], defect)
             reading.thought.append(text[position:end])
             position = end + len("</think>")
         elif mark[0] == "</think>":
@@ -73,7 +75,7 @@ def read_tagged(text: str) -> ParsedOutput:
         else:
             try:
                 call, position = _tagged_call(text, position)
-            except _Defect as defect:
+            except Defect as defect:
                 return reading.output(True, defect)
             reading.calls.append(call)
     reading.text.append(text[position:])
@@ -89,8 +91,8 @@ def read_bare(text: str) -> ParsedOutput:
     reading = _Reading()
     thought, text, defect = _leading_thought(text)
     reading.thought = [thought]
-    body = text.removeprefix(_PYTHON_TAG).lstrip()
-    begins = _BARE_CALL.match(body) is not None or text.startswith(_PYTHON_TAG)
+    body = text.removeprefix(PYTHON_TAG).lstrip()
+    begins = BARE_CALL.match(body) is not None or text.startswith(PYTHON_TAG)
     if defect or not begins:
         reading.text.append(text)
         return reading.output(begins, defect)
@@ -98,25 +100,25 @@ def read_bare(text: str) -> ParsedOutput:
         position = 0
         while position < len(body):
             value, position = _json_at(body, position, end=None)
-            reading.calls.append(_call(value, "parameters", "arguments"))
-            position = _skip_space(body, position)
+            reading.calls.append(as_call(value, "parameters", "arguments"))
+            position = skip_space(body, position)
             if position < len(body):
                 if body[position] != ";":
-                    raise _Defect(Mismatch.BAD_JSON, "text after the call")
-                position = _skip_space(body, position + 1)
+                    raise Defect(Mismatch.BAD_JSON, "text after the call")
+                position = skip_space(body, position + 1)
         if not reading.calls:
-            raise _Defect(Mismatch.TRUNCATED, "no call after the tag")
-    except _Defect as bad:
+            raise Defect(Mismatch.TRUNCATED, "no call after the tag")
+    except Defect as bad:
         return reading.output(True, bad)
     return reading.output(True)
 
 
-def _leading_thought(text: str) -> tuple[str, str, _Defect | None]:
+def _leading_thought(text: str) -> tuple[str, str, Defect | None]:
     stripped = text.strip()
     if stripped.startswith("<think>"):
         thought, closed, rest = stripped.removeprefix("<think>").partition("</think>")
         if not closed:
-            defect = _Defect(Mismatch.UNCLOSED_THOUGHT, "the thought never ends")
+            defect = Defect(Mismatch.UNCLOSED_THOUGHT, "the thought never ends")
             return thought, thought.lstrip(), defect
         return thought, rest.strip(), None
     return "", stripped, None
@@ -124,13 +126,13 @@ def _leading_thought(text: str) -> tuple[str, str, _Defect | None]:
 
 def _tagged_call(text: str, position: int) -> tuple[ToolCall, int]:
     """The call whose opening tag ends at `position`, and the index after its closing tag."""
-    value, position = _json_at(text, _skip_space(text, position), end=_END_CALL)
-    position = _skip_space(text, position)
-    if text.startswith(_END_CALL, position):
-        return _call(value, "arguments"), position + len(_END_CALL)
-    if _END_CALL.startswith(text[position:]):
-        raise _Defect(Mismatch.TRUNCATED, "the call is not closed")
-    raise _Defect(Mismatch.BAD_JSON, f"{shorten(text[position : position + 20])} after the call")
+    value, position = _json_at(text, skip_space(text, position), end=END_CALL)
+    position = skip_space(text, position)
+    if text.startswith(END_CALL, position):
+        return as_call(value, "arguments"), position + len(END_CALL)
+    if END_CALL.startswith(text[position:]):
+        raise Defect(Mismatch.TRUNCATED, "the call is not closed")
+    raise Defect(Mismatch.BAD_JSON, f"{shorten(text[position : position + 20])} after the call")
 
 
 def _json_at(text: str, position: int, end: str | None) -> tuple[Any, int]:
@@ -139,7 +141,7 @@ def _json_at(text: str, position: int, end: str | None) -> tuple[Any, int]:
     except ValueError as error:
         broke_off = _is_cut_off(text[position:]) and not (end and end in text[position:])
         reason = Mismatch.TRUNCATED if broke_off else Mismatch.BAD_JSON
-        raise _Defect(reason, str(error)[:120]) from None
+        raise Defect(reason, str(error)[:120]) from None
 
 
 def _is_cut_off(text: str) -> bool:
@@ -151,20 +153,22 @@ def _is_cut_off(text: str) -> bool:
 _STRING = re.compile(r'"(?:[^"\\]|\\.)*"', re.DOTALL)
 
 
-def _call(value: Any, *arguments_keys: str) -> ToolCall:
+def as_call(value: Any, *arguments_keys: str) -> ToolCall:
+    """The call that a JSON value makes: a name and one of the keys, nothing else; else Defect."""
     if not isinstance(value, dict):
-        raise _Defect(Mismatch.BAD_CALL, f"{shorten(value)} is no object")
+        raise Defect(Mismatch.BAD_CALL, f"{shorten(value)} is no object")
     key = next((key for key in arguments_keys if value.keys() == {"name", key}), None)
     if key is None:
         detail = f"the keys are {shorten(list(value))}, not name and {arguments_keys[0]}"
-        raise _Defect(Mismatch.BAD_CALL, detail)
+        raise Defect(Mismatch.BAD_CALL, detail)
     name, arguments = value["name"], value[key]
     if not isinstance(name, str) or not isinstance(arguments, dict):
-        raise _Defect(Mismatch.BAD_CALL, f"the name is no string or the {key} no object")
+        raise Defect(Mismatch.BAD_CALL, f"the name is no string or the {key} no object")
     return ToolCall(name=name, arguments=arguments)
 
 
-def _skip_space(text: str, position: int) -> int:
+def skip_space(text: str, position: int) -> int:
+    """The index of the first character that is no JSON space."""
     while position < len(text) and text[position] in " \t\r\n":
         position += 1
     return position
