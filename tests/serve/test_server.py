@@ -16,7 +16,7 @@ import pytest
 
 from looptool.chat import load_format
 from looptool.errors import UserError
-from looptool.models.engine import Completion, Sampling
+from looptool.models.engine import Completion, Sampling, Watch
 from looptool.serve import server as serving
 from looptool.serve.server import ChatServer
 
@@ -39,9 +39,11 @@ class ScriptedEngine:
     """Says `output` whatever it is asked, and keeps the prompts of each batch."""
 
     def __init__(self, tokenizer: Any) -> None:
+        from transformers import LlamaConfig
+
         self.tokenizer = tokenizer
         self.format = load_format("hermes", tokenizer)
-        self.model = SimpleNamespace(config=SimpleNamespace(max_position_embeddings=4096))
+        self.model = SimpleNamespace(config=LlamaConfig(max_position_embeddings=4096))
         self.output = "Sunny."
         self.batches: list[list[str]] = []
         self.sampling: list[Sampling] = []
@@ -49,7 +51,7 @@ class ScriptedEngine:
         self.go.set()
 
     def generate(
-        self, prompts: Sequence[Sequence[int]], sampling: Sampling
+        self, prompts: Sequence[Sequence[int]], sampling: Sampling, watch: Watch
     ) -> Iterator[list[Completion]]:
         self.go.wait(10)
         self.batches.append([self.tokenizer.decode(ids) for ids in prompts])
@@ -141,6 +143,16 @@ def test_a_broken_call_is_text(client: openai.OpenAI, engine: ScriptedEngine) ->
     assert done.choices[0].message.tool_calls is None
 
 
+def test_a_call_that_breaks_off_leaves_those_before_it(
+    client: openai.OpenAI, engine: ScriptedEngine
+) -> None:
+    sound, broken = TWO_CALLS.split("\n<tool_call>")[0], '<tool_call>\n{"name": "get_w'
+    engine.output = f"{sound}\n{broken}"
+    (choice,) = chat(client, tools=[WEATHER]).choices
+    assert len(choice.message.tool_calls) == 1 and choice.message.content == broken
+    assert choice.finish_reason == "tool_calls"
+
+
 def test_a_conversation_with_calls_and_results_reaches_the_model(
     client: openai.OpenAI, engine: ScriptedEngine
 ) -> None:
@@ -193,7 +205,8 @@ def test_max_tokens_n_stop_seed_and_temperature_are_obeyed(
     done = chat(client, max_tokens=1, n=2, temperature=0.7, seed=3)
     assert engine.sampling[0] == Sampling(1, temperature=0.7, num_samples=2, seed=3)
     assert [choice.finish_reason for choice in done.choices] == ["length", "length"]
-    assert chat(client, stop="nn").choices[0].message.content == "Su"
+    (cut,) = chat(client, stop="nn").choices
+    assert (cut.message.content, cut.finish_reason) == ("Su", "stop")
 
 
 def test_a_request_with_a_seed_is_generated_alone(

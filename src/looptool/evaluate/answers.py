@@ -67,7 +67,7 @@ class Player(Protocol):
 
 
 def from_output(id: str, parsed: ParsedOutput, output: str, num_tokens: int) -> Answer:
-    """What a server would say: calls if the output is sound, the whole text if not."""
+    """The answer that an output is: calls if it is sound, the whole text if not."""
     move = sound_move(parsed, output)
     return Answer(
         id=id,
@@ -80,7 +80,7 @@ def from_output(id: str, parsed: ParsedOutput, output: str, num_tokens: int) -> 
 
 
 def sound_move(parsed: ParsedOutput, output: str) -> Label:
-    """The move that `output` makes for a client: its calls only if nothing is wrong with it."""
+    """The move that `output` makes: its calls only if nothing is wrong with it."""
     if parsed.defect is not Mismatch.NONE:
         return Label(content=output)
     return Label(calls=parsed.calls, content=parsed.content)

@@ -7,20 +7,15 @@ Only what the API documents is accepted; fields that do not change the answer (`
 from __future__ import annotations
 
 import json
-import time
-import uuid
-from collections.abc import Sequence
 from http import HTTPStatus
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from looptool.chat.base import ChatFormat
-from looptool.chat.reading import cut_at
-from looptool.evaluate.answers import arguments_text, sound_move
 from looptool.jsonvalue import read_json
-from looptool.models.engine import Completion, Sampling
-from looptool.records import Label, Message, Tool, ToolCall
+from looptool.models.engine import Sampling
+from looptool.records import Message, Tool, ToolCall
 
 
 class ApiError(Exception):
@@ -182,98 +177,6 @@ def prepare(body: bytes, format: ChatFormat, context: int, default_tokens: int) 
         seed=request.seed or 0,
     )
     return Prepared(request=request, prompt=prompt, sampling=sampling)
-
-
-class Reply:
-    """The answer to one request, whole or as the events of a stream."""
-
-    def __init__(
-        self, prepared: Prepared, group: Sequence[Completion], format: ChatFormat, model: str
-    ) -> None:
-        self.request = prepared.request
-        self.head = {
-            "id": f"chatcmpl-{uuid.uuid4().hex}",
-            "created": int(time.time()),
-            "model": model,
-        }
-        self.choices = [self._choice(at, done, format) for at, done in enumerate(group)]
-        new = sum(len(done.ids) for done in group)
-        self.usage = {
-            "prompt_tokens": len(prepared.prompt),
-            "completion_tokens": new,
-            "total_tokens": len(prepared.prompt) + new,
-        }
-
-    def whole(self) -> dict[str, Any]:
-        """A `chat.completion` object."""
-        return {
-            **self.head,
-            "object": "chat.completion",
-            "choices": self.choices,
-            "usage": self.usage,
-        }
-
-    def events(self) -> list[dict[str, Any]]:
-        """The `chat.completion.chunk` objects that add up to it."""
-        told = []
-        for choice in self.choices:
-            message, at = choice["message"], choice["index"]
-            told.append(self._chunk(at, {"role": "assistant", "content": ""}))
-            if message["content"]:
-                delta = {"content": message["content"]}
-                told.append(self._chunk(at, delta, logprobs=choice["logprobs"]))
-            for number, call in enumerate(message.get("tool_calls", ())):
-                told.append(self._chunk(at, {"tool_calls": [{"index": number, **call}]}))
-            told.append(self._chunk(at, {}, choice["finish_reason"]))
-        if self.request.stream_options and self.request.stream_options.include_usage:
-            told.append({**self._chunk(0, {}), "choices": [], "usage": self.usage})
-        return told
-
-    def _chunk(
-        self, at: int, delta: dict[str, Any], finish: str | None = None, logprobs: Any = None
-    ) -> dict[str, Any]:
-        choice = {"index": at, "delta": delta, "logprobs": logprobs, "finish_reason": finish}
-        return {**self.head, "object": "chat.completion.chunk", "choices": [choice]}
-
-    def _choice(self, at: int, done: Completion, format: ChatFormat) -> dict[str, Any]:
-        ids = done.ids[:-1] if done.stopped else done.ids
-        output = cut_at(format.decode(ids), self.request.stops())
-        parsed = format.parse(output)
-        # Without tools there is nothing to call: whatever the model writes is text.
-        move = sound_move(parsed, output) if self.request.offered() else Label(content=output)
-        calls = move.calls[:1] if self.request.parallel_tool_calls is False else move.calls
-        message: dict[str, Any] = {
-            "role": "assistant",
-            "content": move.content if move.content or not calls else None,
-            "refusal": None,
-        }
-        if parsed.thought:
-            message["reasoning_content"] = parsed.thought
-        if calls:
-            message["tool_calls"] = [_call(call) for call in calls]
-        finish = "tool_calls" if calls else "stop" if done.stopped else "length"
-        logprobs = None
-        if self.request.logprobs:
-            pairs = zip(ids, done.logps[: len(ids)], strict=True)
-            logprobs = {"content": [_logprob(format.decode([i]), logp) for i, logp in pairs]}
-        return {"index": at, "message": message, "logprobs": logprobs, "finish_reason": finish}
-
-
-def _call(call: ToolCall) -> dict[str, Any]:
-    return {
-        "id": f"call_{uuid.uuid4().hex[:24]}",
-        "type": "function",
-        "function": {"name": call.name, "arguments": arguments_text(call.arguments)},
-    }
-
-
-def _logprob(token: str, logp: float) -> dict[str, Any]:
-    return {
-        "token": token,
-        "logprob": logp,
-        "bytes": list(token.encode("utf-8", "replace")),
-        "top_logprobs": [],
-    }
 
 
 def _object(text: str) -> dict[str, Any]:

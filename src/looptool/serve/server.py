@@ -7,32 +7,26 @@ from __future__ import annotations
 
 import errno
 import queue
+import socket
 import time
-from concurrent.futures import Future
-from concurrent.futures import TimeoutError as Waiting
+from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 from looptool.errors import UserError
-from looptool.models.engine import Completion, Engine
+from looptool.models.engine import Engine
 from looptool.models.load import num_positions
-from looptool.serve.batcher import Batcher
-from looptool.serve.protocol import (
-    ApiError,
-    Prepared,
-    Reply,
-    as_json,
-    models,
-    no_route,
-    prepare,
-)
+from looptool.serve.answer import Answer
+from looptool.serve.batcher import Batcher, Failed, Ticket
+from looptool.serve.protocol import ApiError, as_json, models, no_route, prepare
 
 MAX_BODY = 8 * 2**20
 """Bytes of the longest body that is read."""
 IDLE_SECONDS = 60.0
 """A client that sends nothing for so long is let go."""
-BEAT_SECONDS = 5.0
-"""A stream that waits says so this often, which also finds out who has left."""
+BEAT_SECONDS = 2.0
+"""While nothing is generated for a client, a stream says that it waits, and who left is found out,
+this often."""
 
 
 class ChatServer(ThreadingHTTPServer):
@@ -75,6 +69,7 @@ class _Handler(BaseHTTPRequestHandler):
     server_version = "looptool"
     sys_version = ""
     timeout = IDLE_SECONDS
+    disable_nagle_algorithm = True  # or the events of a stream would wait for one another
 
     def do_GET(self) -> None:
         try:
@@ -98,7 +93,7 @@ class _Handler(BaseHTTPRequestHandler):
             prepared = prepare(
                 body, self.server.format, self.server.context, self.server.default_tokens
             )
-            asked = prepared.request.model
+            request, asked = prepared.request, prepared.request.model
             if asked not in ("", self.server.name):
                 raise ApiError(
                     404,
@@ -107,14 +102,19 @@ class _Handler(BaseHTTPRequestHandler):
                     "model_not_found",
                 )
             try:
-                seeded = prepared.request.seed is not None
-                future = self.server.batcher.submit(prepared.prompt, prepared.sampling, seeded)
+                ticket = self.server.batcher.submit(
+                    prepared.prompt,
+                    prepared.sampling,
+                    seeded=request.seed is not None,
+                    live=bool(request.stream or request.stops()),
+                )
             except queue.Full:
                 raise ApiError(503, "too many requests are waiting", code="busy") from None
-            if prepared.request.stream:
-                self._stream(prepared, future)
-            else:
-                self._send(200, self._reply(prepared, _result(future)).whole())
+            try:
+                answer = Answer(prepared, self.server.format, self.server.name)
+                self._answer(answer, ticket, stream=bool(request.stream))
+            finally:
+                ticket.leave()
         except ApiError as error:
             self._send(error.status, error.body())
 
@@ -135,10 +135,12 @@ class _Handler(BaseHTTPRequestHandler):
         self.close_connection = keep
         return body
 
-    def _reply(self, prepared: Prepared, group: list[Completion]) -> Reply:
-        return Reply(prepared, group, self.server.format, self.server.name)
-
-    def _stream(self, prepared: Prepared, future: Future[list[Completion]]) -> None:
+    def _answer(self, answer: Answer, ticket: Ticket, stream: bool) -> None:
+        if not stream:
+            for _ in self._follow(answer, ticket):
+                pass
+            self._send(200, answer.whole())
+            return
         self.close_connection = True
         self.send_response(200)
         self.send_header("Content-Type", "text/event-stream; charset=utf-8")
@@ -146,21 +148,43 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_header("Connection", "close")
         self.end_headers()
         try:
-            while True:
-                try:
-                    group = _result(future, BEAT_SECONDS)
-                    break
-                except Waiting:
+            for chunks in self._follow(answer, ticket):
+                if chunks is None:
                     self._write(b": waiting\n\n")
-            events = self._reply(prepared, group).events()
+                elif chunks:
+                    self._write(b"".join(map(_event, chunks)))
         except ApiError as error:
-            events = [error.body()]
-        except OSError:
-            future.cancel()
-            return
-        for event in events:
-            self._write(b"data: " + as_json(event) + b"\n\n")
+            self._write(_event(error.body()))
         self._write(b"data: [DONE]\n\n")
+
+    def _follow(self, answer: Answer, ticket: Ticket) -> Iterator[list[dict[str, Any]] | None]:
+        """The answer's chunks as they come, None whenever there was nothing for a while.
+
+        Raises:
+            ApiError: generating failed.
+            ConnectionAbortedError: the client left.
+        """
+        try:
+            for growth in ticket.growths(BEAT_SECONDS):
+                chunks = answer.add(growth) if growth else None
+                if not chunks and self._client_left():
+                    raise ConnectionAbortedError
+                yield chunks
+                if answer.complete:
+                    break
+        except Failed as error:
+            raise ApiError(500, f"generating failed: {error}") from None
+        yield answer.end()
+
+    def _client_left(self) -> bool:
+        """Whether the other end is closed; who is written to is found out by writing."""
+        self.connection.settimeout(0)
+        try:
+            return bool(self.connection.recv(1, socket.MSG_PEEK) == b"")
+        except BlockingIOError:
+            return False
+        finally:
+            self.connection.settimeout(self.timeout)
 
     def _write(self, data: bytes) -> None:
         self.wfile.write(data)
@@ -187,13 +211,5 @@ class _Handler(BaseHTTPRequestHandler):
         return None
 
 
-def _result(future: Future[list[Completion]], timeout: float | None = None) -> list[Completion]:
-    """The completions; ApiError if generating failed, `Waiting` if they take longer."""
-    try:
-        return future.result(timeout)
-    except Waiting:
-        if future.done():
-            raise ApiError(500, "generating failed: TimeoutError") from None
-        raise
-    except Exception as error:
-        raise ApiError(500, f"generating failed: {type(error).__name__}: {error}") from None
+def _event(value: dict[str, Any]) -> bytes:
+    return b"data: " + as_json(value) + b"\n\n"
