@@ -10,13 +10,14 @@ import pytest
 from looptool.config import SeedConfig
 from looptool.errors import UserError
 from looptool.records import Sample, Scenario, Seed
+from looptool.runs.durable import DurableWork
 from looptool.seed.checks import fault_of
 from looptool.seed.context_tree import held_out_branches, leaves
 from looptool.seed.make import make_seed, request_key
 from looptool.seed.tools import read_tools
 from looptool.teachers.offline.sense import recognise
 from looptool.teachers.offline.teacher import OfflineTeacher
-from looptool.work import InMemory
+from looptool.work import InMemory, Silent
 
 
 def truths(seed: Seed) -> list[Sample]:
@@ -169,6 +170,20 @@ def test_no_schema_however_odd_stops_the_seed(tmp_path: Path, properties: dict[s
     config = SeedConfig(samples=20, held_out_samples=4, tools_file=str(path))
     made = make_seed(config, 0, OfflineTeacher(), InMemory())
     assert len(made.train) == 20
+
+
+def test_a_seed_does_not_go_on_with_tools_that_were_changed_meanwhile(tmp_path: Path) -> None:
+    path = tmp_path / "tools.json"
+    city = '{"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]}'
+    path.write_text(tool_with(city))
+    config = SeedConfig(samples=5, held_out_samples=2, tools_file=str(path))
+    work = DurableWork(tmp_path / "work", Silent())
+    begun = make_seed(config, 0, OfflineTeacher(), work)
+    path.write_text("\n" + tool_with(city))
+    assert make_seed(config, 0, OfflineTeacher(), work) == begun
+    path.write_text(tool_with(city.replace("city", "town")))
+    with pytest.raises(UserError, match=r"tools\.json: its tools were changed"):
+        make_seed(config, 0, OfflineTeacher(), work)
 
 
 def test_a_byte_order_mark_is_no_fault(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from pydantic import Field
 
 from looptool.config import SeedConfig
 from looptool.errors import UserError
-from looptool.records import Record, Sample, Seed
+from looptool.records import Record, Sample, Seed, content_hash
 from looptool.seed.briefs import Quota, make_briefs
 from looptool.seed.checks import Fault, fault_of
 from looptool.seed.constraint_tree import cast
@@ -39,10 +39,11 @@ def make_seed(config: SeedConfig, seed: int, teacher: Teacher, work: Work) -> Se
     The two sides use tools of different branches of the Context Tree; with `tools_file` both use
     your tools, and differ in their requests. No training sample repeats a held-out request. Of a
     scenario that the tools do not allow single calls take the place.
-    Raises UserError if the tools cannot give the samples wanted.
+    Raises UserError if the tools cannot give the samples wanted, or are others than at the start.
     """
     if config.tools_file:
         train_tools = held_tools = read_tools(Path(config.tools_file))
+        _check_unchanged(config.tools_file, train_tools, work)
         rejected: Counter[str] = Counter()
     else:
         train_tools, held_tools, rejected = write_tools(
@@ -58,6 +59,21 @@ def make_seed(config: SeedConfig, seed: int, teacher: Teacher, work: Work) -> Se
         planted=tuple(planted),
         rejected={reason: n for reason, n in sorted(rejected.items()) if n},
     )
+
+
+def _check_unchanged(file: str, tools: list[Written], work: Work) -> None:
+    """A seed goes on after a crash with the tools that it was begun with, or not at all."""
+
+    async def begun(now: str) -> str:
+        return now
+
+    now = content_hash([one.tool.as_function() for one in tools])
+    first = work.map("seed-own-tools", [now], begun, key=lambda _: "hash", result=str)
+    if first != [now]:
+        raise UserError(
+            f"{file}: its tools were changed after this run began; change them back, or start a "
+            "new run with --run"
+        )
 
 
 def _gather(
