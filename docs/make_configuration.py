@@ -18,7 +18,8 @@ A run is described by one TOML file. Every key has a default; an unknown key is 
 `extends = "other.toml"` takes another file and changes some of its keys. On the
 command line `-o section.key=value` changes one key: `looptool run configs/quickstart.toml -o
 rounds=3 -o train.lora.rank=8`. A run keeps its resolved config as `config.json`. Once it has
-started, only `rounds` (upwards), `teacher.concurrency` and the teacher's budgets may change.
+started, only `rounds` (upwards), `teacher.concurrency`, the teacher's budgets and
+`train.shared_prefix` may change.
 
 *Made from the code by `python docs/make_configuration.py`.*
 """

@@ -40,6 +40,7 @@ def test_an_empty_file_is_a_config() -> None:
         ({"train": {"group_size": 1}}, "my.toml: train.group_size: "),
         ({"train": {"learning_rate": 0}}, "my.toml: train.learning_rate: "),
         ({"rounds": 0}, "my.toml: rounds: "),
+        ({"data": {"held_out_share": 0}}, "my.toml: data.held_out_share: "),
         ({"data": {"shares": {"single": 0.5}}}, "my.toml: data: shares sum to 0.500"),
         ({"data": {"shares": {"singel": 1.0}}}, "my.toml: data.shares.singel"),
         ({"data": {"distractors": [4, 1]}}, "my.toml: data: distractors"),

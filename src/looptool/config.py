@@ -107,7 +107,7 @@ class SeedConfig(_Section):
     """How many training samples the dialogues are to give."""
     held_out_samples: Positive = 200
     """How many samples of branches that training never sees."""
-    held_out_share: Share = 0.15
+    held_out_share: Annotated[float, Field(gt=0, lt=1)] = 0.15
     """Share of the branches that are held out."""
     distractors: tuple[Count, Positive] = (0, 4)
     """The least and the most tools beside the needed ones."""
@@ -148,7 +148,7 @@ class WarmStartConfig(_Section):
     """Supervised training before the first round, for a model with no tool skill."""
 
     when_below: Share = 0.2
-    """Skipped when the base model's held-out accuracy is at least this."""
+    """Skipped when the base model is right on at least this share of the held-out calls."""
     samples: Count = 600
     """How many seed samples it uses."""
     epochs: Positive = 1
@@ -201,8 +201,8 @@ class TrainConfig(_Section):
 class ProbeConfig(_Section):
     """Greedy Capability Probing (GCP)."""
 
-    batch_size: Positive = 32
-    """Rows decoded together."""
+    batch_size: Positive = 64
+    """Rows decoded together, by the measurements on held-out samples too."""
 
 
 class VerifyConfig(_Section):

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Concatenate, ParamSpec, TypeVar
 
 from looptool.config import PolicyConfig
+from looptool.preflight import preflight
 from looptool.records import (
     Checkpoint,
     Expansion,
@@ -73,7 +74,7 @@ class Steps:
         def made() -> Seed:
             from looptool.seed.make import make_seed
 
-            self._check_policy()
+            preflight(self.config, self.run.paths.folder("base"))
             return make_seed(self.config.data, self.config.seed, self.teacher, self.run.work)
 
         @cache
@@ -239,9 +240,10 @@ class Steps:
                 f"round-{round}/expand",
             )
             if self.config.data.decontaminate:
-                from looptool.evaluate.contamination import cleared
+                from looptool.evaluate.contamination import Contamination, cleared
 
-                expansions = cleared(expansions)
+                checked = self.run.once("seed/contaminated", Contamination, Contamination)
+                expansions = cleared(expansions, checked)
             kept = sum(len(expansion.samples) for expansion in expansions)
             lost = sum(sum(expansion.rejected.values()) for expansion in expansions)
             self.run.say(
@@ -340,19 +342,13 @@ class Steps:
         """How the teacher's judge does on errors planted into the clean held-out samples."""
         return self.teaching.calibration(lambda: self.seed().held_out)
 
-    def _check_policy(self) -> None:
-        """A model that is not there is told before a teacher works for it: no seed is lost."""
-        from looptool.models.load import EMBEDDED, base_checkpoint, load_tokenizer
-
-        if self.config.policy.model != EMBEDDED:
-            folder = self.run.paths.folder("base")
-            load_tokenizer(base_checkpoint(self.config.policy, folder))
-
     def _base(self) -> Checkpoint:
-        from looptool.models.load import base_checkpoint
+        from looptool.models.load import base_checkpoint, model_hash
 
         def base() -> Checkpoint:
-            return base_checkpoint(self.policy, self.run.paths.folder("base"))
+            made = base_checkpoint(self.policy, self.run.paths.folder("base"))
+            self.run.note("model_hash", model_hash(made))
+            return made
 
         return self._checkpoint("base", base, "warm-start/policy")
 
@@ -387,6 +383,7 @@ class Steps:
         loaded: tuple[str, Engine] | None = self.__dict__.get("_loaded")
         if loaded is None or loaded[0] != policy.name:
             self.__dict__["_loaded"] = None
-            loaded = (policy.name, load_engine(self.policy, policy))
+            rows = self.config.probe.batch_size
+            loaded = (policy.name, load_engine(self.policy, policy, max_rows=rows))
             self.__dict__["_loaded"] = loaded
         return loaded[1]

@@ -54,10 +54,18 @@ def test_what_is_found_leaves_with_what_was_planted_in_it() -> None:
 def test_expanded_samples_are_held_against_the_exams_too() -> None:
     clean = Expansion(parent="p", samples=(TWO,))
     mixed = Expansion(parent="q", samples=(ONE, TWO), rejected={"duplicate": 2})
-    left = cleared([clean, mixed], [EXAM])
+    checked = Contamination(suites=(EXAM.name,), counts={"checked": 2})
+    left = cleared([clean, mixed], checked, [EXAM])
     assert left[0] == clean and left[1].samples == (TWO,)
     assert left[1].rejected == {"duplicate": 2, CONTAMINATED: 1}
-    assert cleared([clean, mixed], []) == [clean, mixed]
+
+
+def test_expansions_do_not_depend_on_what_came_or_went_between_two_rounds() -> None:
+    mixed = Expansion(parent="q", samples=(ONE, TWO))
+    assert cleared([mixed], Contamination(), [EXAM]) == [mixed]
+    checked = Contamination(suites=("ACEBench",), counts={"checked": 2})
+    with pytest.raises(UserError, match=r"ACEBench.*LOOPTOOL_ACEBENCH"):
+        cleared([mixed], checked, [EXAM])
 
 
 def test_without_data_nothing_is_checked_and_that_is_told() -> None:

@@ -159,6 +159,24 @@ def test_any_other_change_is_refused_too(tmp_path: Path, change: dict[str, Any])
         opened(tmp_path, **change)
 
 
+def test_another_type_of_teacher_is_told_as_that(tmp_path: Path) -> None:
+    opened(tmp_path).close()
+    with pytest.raises(UserError, match=r"teacher\.type = 'offline', not 'llm'"):
+        opened(tmp_path, teacher={"type": "llm", "model": "m", "base_url": "http://x/v1"})
+
+
+def test_the_plain_path_may_be_taken_where_the_other_is_not_exact(tmp_path: Path) -> None:
+    opened(tmp_path).close()
+    with opened(tmp_path, train={"shared_prefix": False}) as run:
+        assert not stored_config(run.paths).train.shared_prefix
+
+
+def test_what_is_known_later_joins_the_provenance(run: Run) -> None:
+    before = json.loads(run.paths.provenance.read_text())
+    run.note("model_hash", "ab")
+    assert json.loads(run.paths.provenance.read_text()) == before | {"model_hash": "ab"}
+
+
 def test_a_run_may_go_on_longer(tmp_path: Path) -> None:
     opened(tmp_path).close()
     with opened(tmp_path, rounds=4) as run:

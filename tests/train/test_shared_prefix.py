@@ -10,6 +10,7 @@ from transformers import PreTrainedModel
 
 from looptool.models.standard import why_not
 from looptool.train.logprobs import packed_logps
+from looptool.errors import UserError
 from looptool.train.packing import Group, pack
 from looptool.train.self_check import plain_logps, self_check
 
@@ -121,7 +122,7 @@ def test_the_self_check_passes_a_sound_model_and_names_an_unsound_one(
 
     wrong = Group(group.prefix[::-1], group.branches, group.scored)
     monkeypatch.setattr(module, "pack", lambda groups, device: pack([wrong], device))
-    with pytest.raises(RuntimeError, match=r"not exact for LlamaForCausalLM.*shared_prefix"):
+    with pytest.raises(UserError, match=r"not exact for LlamaForCausalLM.*shared_prefix"):
         self_check(model, group, 1.0)
 
 

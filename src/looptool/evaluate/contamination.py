@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pydantic import Field
 
 from looptool.errors import UserError
-from looptool.evaluate.decontaminate import ExamData, decontaminate, suites_at_hand
+from looptool.evaluate.decontaminate import BRING, ExamData, decontaminate, suites_at_hand
 from looptool.records import Expansion, Record, Sample, Seed
 
 CONTAMINATED = "shares a tool or a question with an exam"
@@ -69,10 +69,26 @@ def without(seed: Seed, found: Contamination) -> Seed:
 
 
 def cleared(
-    expansions: Sequence[Expansion], suites: Sequence[ExamData] | None = None
+    expansions: Sequence[Expansion],
+    checked: Contamination,
+    suites: Sequence[ExamData] | None = None,
 ) -> list[Expansion]:
-    """The expansions less what shares something with an exam, which counts as rejected."""
-    found = find([sample for one in expansions for sample in one.samples], suites)
+    """The expansions less what shares something with an exam, which counts as rejected.
+
+    They are held against the suites that the seed was `checked` against and no others, so that a
+    run does not depend on when a suite came to the machine; UserError if one of them has left it.
+    """
+    samples = [sample for one in expansions for sample in one.samples]
+    if not samples or not checked.suites:
+        return list(expansions)
+    exams = {exam.name: exam for exam in (suites_at_hand() if suites is None else suites)}
+    for name in checked.suites:
+        if name not in exams:
+            raise UserError(
+                f"expand: the seed was held against {name}, whose data is no longer at hand; "
+                f"bring it back ({BRING[name]}) and run the same command again"
+            )
+    found = find(samples, [exams[name] for name in checked.suites])
     gone = set(found.samples)
     left = []
     for one in expansions:

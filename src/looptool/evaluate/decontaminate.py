@@ -31,6 +31,12 @@ MIN_PARAMETERS = 3
 ACEBENCH_VARIABLE = "LOOPTOOL_ACEBENCH"
 """Names a local clone of ACEBench."""
 
+BRING = {
+    "BFCL v3": "`looptool eval --suite bfcl` makes the checkers' environment, which holds it",
+    "ACEBench": f"set {ACEBENCH_VARIABLE} to a clone",
+}
+"""How the data of a suite comes to hand, by the suite's name."""
+
 Signature = frozenset[tuple[str, str, str]]
 Shingles = frozenset[tuple[str, ...]]
 

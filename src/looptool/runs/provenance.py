@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import platform
 import subprocess
@@ -12,25 +11,26 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from looptool.config import Config
+
 PACKAGES = ("looptool", "torch", "transformers", "trl", "peft", "accelerate", "pydantic")
 
 
-def provenance() -> dict[str, Any]:
-    """Versions, commit, machine, command and time, as JSON values."""
+def provenance(config: Config) -> dict[str, Any]:
+    """Versions, commit, machine, command, time, seed and model, as JSON values.
+
+    The hash of the model joins them when its weights are at hand (`Run.note`).
+    """
     return {
         "started": datetime.now(UTC).isoformat(timespec="seconds"),
         "command": sys.argv,
         "python": platform.python_version(),
         "machine": f"{platform.machine()}, {os.cpu_count()} cores",
         "commit": _commit(),
+        "seed": config.seed,
+        "model": config.policy.model,
         "packages": {name: _version(name) for name in PACKAGES},
     }
-
-
-def file_hash(path: Path) -> str:
-    """SHA-256 of a file, in hex."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _version(package: str) -> str | None:

@@ -21,8 +21,15 @@ from looptool.work import Progress, Work
 
 Result = TypeVar("Result")
 
-MAY_CHANGE = ("rounds", "teacher.concurrency", "teacher.max_budget", "teacher.max_budget_tokens")
-"""Keys that a run which has started may change: how long it goes on, and what it may cost."""
+MAY_CHANGE = (
+    "rounds",
+    "teacher.concurrency",
+    "teacher.max_budget",
+    "teacher.max_budget_tokens",
+    "train.shared_prefix",
+)
+"""Keys that a run which has started may change: how long it goes on, what it may cost, and the
+plain path for a model that the shared prefix is not exact for."""
 
 
 class Run:
@@ -69,7 +76,8 @@ class Run:
             now = _flat(config.model_dump(mode="json"))
             changed = sorted(k for k in before | now if before.get(k) != now.get(k))
             if refused := [key for key in changed if key not in MAY_CHANGE]:
-                key = refused[0]
+                # Another type of teacher has other keys, of which none is what was changed.
+                key = "teacher.type" if "teacher.type" in refused else refused[0]
                 raise UserError(
                     f"{self.paths.root} was started with {key} = {before.get(key)!r}, not "
                     f"{now.get(key)!r}; set it back, or start a new run with --run"
@@ -82,7 +90,7 @@ class Run:
             if not changed:
                 return
         else:
-            _write_json(self.paths.provenance, provenance())
+            _write_json(self.paths.provenance, provenance(config))
         _write_json(self.paths.config, config.model_dump(mode="json"))
 
     def rounds(self) -> Iterator[int]:
@@ -115,6 +123,11 @@ class Run:
     def put(self, name: str, record: Record) -> None:
         """Replace a value that changes as the run goes on, such as its bill."""
         write_records(self.paths.value(name), [record])
+
+    def note(self, name: str, value: Any) -> None:
+        """Add to the provenance what is known only now."""
+        found = json.loads(self.paths.provenance.read_text(encoding="utf-8"))
+        _write_json(self.paths.provenance, found | {name: value})
 
     def forget(self, name: str) -> None:
         """Owe a value again."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import torch
 
+from looptool.errors import UserError
 from looptool.train.logprobs import causal_lm, packed_logps
 from looptool.train.packing import Group, pack
 
@@ -12,7 +13,7 @@ _LIMITS = {torch.float32: (1e-4, 1e-3), torch.bfloat16: (0.05, 0.1), torch.float
 
 
 def self_check(model: torch.nn.Module, group: Group, temperature: float) -> None:
-    """Raise RuntimeError where the two paths differ by more than rounding.
+    """Raise UserError where the two paths differ by more than rounding.
 
     The gradients compared are those of the first decoder layer that trains, through which every
     other layer's error passes.
@@ -29,10 +30,11 @@ def self_check(model: torch.nn.Module, group: Group, temperature: float) -> None
     grads_apart = float((grads[0] - grads[1]).norm() / grads[1].norm().clamp(min=1e-12))
     limit, grads_limit = _LIMITS[weights[0].dtype]
     if not (apart <= limit and grads_apart <= grads_limit):  # NaN is a failure too
-        raise RuntimeError(
+        raise UserError(
             f"the shared-prefix path is not exact for {type(causal_lm(model)).__name__}: log-probs "
             f"differ by {apart:.2g} (limit {limit:g}), gradients by {grads_apart:.2g} "
-            f"(limit {grads_limit:g}); set train.shared_prefix = false and report it"
+            f"(limit {grads_limit:g}); set train.shared_prefix = false, run the same command "
+            "again, and report it"
         )
 
 

@@ -1,0 +1,51 @@
+"""What the steps hand to the stages, and what they note about the run."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from looptool.config import Config, PolicyConfig, ProbeConfig
+from looptool.models.load import model_hash
+from looptool.records import Checkpoint, Label, Message, Sample, Scenario, Seed
+from looptool.runs.run import Run
+from looptool.steps import Steps
+from looptool.work import Silent
+
+SAID = (Message(role="user", content="Hello."),)
+SAMPLE = Sample.create((), SAID, Label(content="Hello!"), Scenario.CHAT)
+
+
+class Loaded(Exception):
+    """Stands for the engine: the test is over where it is asked for."""
+
+
+@pytest.fixture
+def run(tiny_policy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Run]:
+    def load_engine(*_: Any, max_rows: int) -> None:
+        raise Loaded(f"{max_rows} rows")
+
+    monkeypatch.setattr("looptool.models.engine.load_engine", load_engine)
+    policy = PolicyConfig(model=str(tiny_policy), dtype="float32")
+    config = Config(policy=policy, probe=ProbeConfig(batch_size=5))
+    with Run(tmp_path, config, Silent()) as made:
+        yield made
+
+
+def test_probe_and_measure_decode_as_many_rows_as_the_config_says(run: Run) -> None:
+    steps, base = Steps(run), Checkpoint(name="base", path="x", base="x")
+    with pytest.raises(Loaded, match="5 rows"):
+        steps.probe(1, base, [SAMPLE])
+    with pytest.raises(Loaded, match="5 rows"):
+        steps.measure(base, Seed(train=(), held_out=(SAMPLE,)))
+
+
+def test_the_hash_of_the_base_model_joins_the_provenance(run: Run, tiny_policy: Path) -> None:
+    with pytest.raises(Loaded):
+        Steps(run).warm_start(Seed(train=(SAMPLE,), held_out=(SAMPLE,)))
+    base = Checkpoint(name="base", path=str(tiny_policy), base=str(tiny_policy))
+    assert json.loads(run.paths.provenance.read_text())["model_hash"] == model_hash(base)
