@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 import torch
-from transformers import LlamaConfig, LlamaForCausalLM
+from transformers import GenerationConfig, LlamaConfig, LlamaForCausalLM
 
 from looptool.models.engine import Completion, Engine, Sampling, engine_for
 from looptool.models.plain import PlainEngine
@@ -48,6 +48,18 @@ def test_greedy_answers_are_the_engine_s(model: Any) -> None:
         torch.testing.assert_close(
             torch.tensor(one.logps), torch.tensor(other.logps), atol=1e-4, rtol=0
         )
+
+
+def test_a_model_s_own_generation_config_does_not_act(
+    model: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sampling = Sampling(max_new_tokens=24)
+    plain = PlainEngine(model, StopsAtThree())  # type: ignore[arg-type]
+    want = plain.generate_all(PROMPTS, sampling)
+    own = GenerationConfig(repetition_penalty=9.0, no_repeat_ngram_size=1, min_new_tokens=20)
+    monkeypatch.setattr(model, "generation_config", own)
+    assert plain.generate_all(PROMPTS, sampling) == want
+    assert model.generation_config is own
 
 
 def test_groups_are_whole_and_their_draws_differ(model: Any) -> None:

@@ -6,7 +6,7 @@ Left-padded batches through `model.generate`: every sample of a group pays for i
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import nullcontext
+from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any
 
 from looptool.models.engine import Completion, Engine, Sampling, Watch, in_order
@@ -53,7 +53,7 @@ class PlainEngine(Engine):
         draws = {"do_sample": True, "temperature": sampling.temperature, "top_k": 0, "top_p": 1.0}
         live = _Live(indices, sampling, self.format.stop_ids, watch) if watch else None
         hook = self.model.register_forward_hook(live.see_logits) if live else nullcontext()
-        with hook:
+        with hook, _bare(self.model):
             out = self.model.generate(  # type: ignore[operator]
                 input_ids=torch.tensor(ids, device=self.model.device),
                 attention_mask=torch.tensor(mask, device=self.model.device),
@@ -83,6 +83,21 @@ class PlainEngine(Engine):
             logps=logps_C[:end].tolist(),
             stopped=end is not None,
         )
+
+
+@contextmanager
+def _bare(model: Any) -> Iterator[None]:
+    """Within it, no penalty or cut-off that the model's own generation config asks for acts.
+
+    `generate` fills what it is not given from there, and the probe's answers would not be greedy.
+    """
+    from transformers import GenerationConfig
+
+    kept, model.generation_config = model.generation_config, GenerationConfig()
+    try:
+        yield
+    finally:
+        model.generation_config = kept
 
 
 class _Live:
