@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 from functools import cached_property
 
+from looptool.errors import UserError
 from looptool.records import Sample
 from looptool.runs.run import Run
 from looptool.runs.store import read_records
@@ -55,7 +56,14 @@ class Teaching:
         return Distrusted(self.teacher, failing) if failing else self.teacher
 
     def calibration(self, trusted: Trusted) -> Calibration:
-        """How the teacher's judge does on errors planted into trusted samples."""
+        """How the teacher's judge does on errors planted into trusted samples.
+
+        UserError where the config has it trusted unmeasured.
+        """
+        if not self._config.verify.calibration_samples:
+            raise UserError(
+                "verify.calibration_samples = 0 trusts the judge unmeasured; raise it to measure"
+            )
 
         def calibrated() -> Calibration:
             config, teacher = self._config.verify, self.teacher

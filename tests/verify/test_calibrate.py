@@ -7,10 +7,15 @@ from pathlib import Path
 
 import pytest
 
-from looptool.config import VerifyConfig
-from looptool.records import ErrorType, Sample, Verdict
+from looptool.config import Config, VerifyConfig
+from looptool.errors import UserError
+from looptool.records import ErrorType, Judgement, Sample, Verdict
+from looptool.runs.durable import DurableWork
+from looptool.runs.run import Run
 from looptool.runs.store import read_records, write_records
 from looptool.teachers.base import Case
+from looptool.teachers.offline.teacher import OfflineTeacher
+from looptool.teaching import Teaching
 from looptool.verify.calibrate import (
     EQUAL,
     Calibration,
@@ -19,7 +24,7 @@ from looptool.verify.calibrate import (
     wilson,
 )
 from looptool.verify.trust import Distrusted
-from looptool.work import InMemory
+from looptool.work import InMemory, Silent
 
 from .cases import ScriptedJudge, call, request
 
@@ -86,9 +91,18 @@ def test_one_error_type_fails_a_judge_only_when_its_whole_interval_is_below() ->
     )
 
 
-def test_without_trusted_samples_no_judge_is_trusted() -> None:
+def test_without_trusted_samples_no_judge_is_trusted_and_no_share_is_claimed() -> None:
     result = calibrate(ScriptedJudge(Verdict.LABEL_WRONG), [], 20, 1, InMemory(), "c")
-    assert result.failing(FLOORS) is not None
+    assert result.failing(FLOORS) == "no error could be planted to measure it on"
+
+
+def test_a_judge_that_is_trusted_unmeasured_is_not_calibrated(tmp_path: Path) -> None:
+    config = Config(verify=VerifyConfig(calibration_samples=0))
+    with Run(tmp_path, config, Silent()) as run:
+        with pytest.raises(UserError, match=r"verify\.calibration_samples = 0"):
+            Teaching(run).calibration(list)
+        assert not run.has("calibration")
+        assert isinstance(Teaching(run).judge(list), OfflineTeacher)
 
 
 def test_the_same_seed_makes_the_same_pairs(trusted: list[Sample]) -> None:
@@ -120,6 +134,29 @@ def test_the_cost_of_a_judge_that_has_one_is_told(trusted: list[Sample]) -> None
 
     result = calibrate(Paid(Verdict.UNDECIDED), trusted, 4, 1, InMemory(), "c")
     assert result.cost == 4 and "cost 4" in result.summary()
+
+
+def test_the_cost_counts_what_a_killed_process_had_spent(
+    trusted: list[Sample], tmp_path: Path
+) -> None:
+    class Ledger(ScriptedJudge):
+        spent = 10.0
+
+        def cost(self) -> float:
+            return self.spent
+
+        async def judge(self, case: Case) -> Judgement:
+            if self.spent == 12:
+                raise KeyboardInterrupt
+            self.spent += 0.5
+            return await super().judge(case)
+
+    judge = Ledger(Verdict.UNDECIDED)
+    with pytest.raises(KeyboardInterrupt):
+        calibrate(judge, trusted, 4, 1, DurableWork(tmp_path, Silent()), "c")
+    judge.spent = 12.5  # the fifth call was paid for and its answer lost
+    result = calibrate(judge, trusted, 4, 1, DurableWork(tmp_path, Silent()), "c")
+    assert result.cost == 4.5
 
 
 def test_a_distrusted_judge_decides_nothing_and_keeps_what_it_would_have_said() -> None:

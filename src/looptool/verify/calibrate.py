@@ -37,7 +37,7 @@ class Priced(Protocol):
     """A judge whose calls cost something."""
 
     def cost(self) -> float:
-        """What it has spent so far, in the unit of its prices."""
+        """What it has spent so far, in all processes, in the unit of its prices."""
         ...
 
 
@@ -91,6 +91,8 @@ class Calibration(Record):
         Overall rates are held to the floors as measured. A single error type, of which a run's
         small set holds few, is held to it only when its whole interval lies below.
         """
+        if not self.found.total:
+            return "no error could be planted to measure it on"
         floors = (
             ("sensitivity", self.found, config.min_sensitivity, self.sensitivity),
             ("specificity", self.spared, config.min_specificity, self.specificity),
@@ -137,7 +139,7 @@ def calibrate(
     The pairs are spread evenly over the error types and the known-good kind, as far as the samples
     allow. Each pair is judged twice.
     """
-    spent = judge.cost() if isinstance(judge, Priced) else None
+    spent = _spent_before(judge, work, name) if isinstance(judge, Priced) else None
     pairs = _pairs(trusted, num, seed)
     trials = [(number, swapped) for number in range(len(pairs)) for swapped in (False, True)]
 
@@ -173,6 +175,15 @@ def calibrate(
         verdicts[1::2],
         None if spent is None or not isinstance(judge, Priced) else judge.cost() - spent,
     )
+
+
+def _spent_before(judge: Priced, work: Work, name: str) -> float:
+    """What the judge had cost when this calibration began, in whichever process that was."""
+
+    async def before(_: str) -> float:
+        return judge.cost()
+
+    return work.map(f"{name}-before", ["cost"], before, key=str, result=float)[0]
 
 
 def calibration_table(calibration: Calibration) -> Table:
