@@ -58,6 +58,7 @@ def _facts(history: History) -> list[tuple[str, str]]:
         ("Python", found.get("python")),
         ("packages", ", ".join(f"{name} {number}" for name, number in packages.items() if number)),
         ("model", config.policy.model),
+        ("model hash", found.get("model_hash")),
         ("teacher", config.teacher.type),
         ("seed", config.seed),
         ("exams kept out", history.contamination and history.contamination.told()),
@@ -117,6 +118,8 @@ def _round(round: RoundHistory) -> dict[str, Any]:
                 "right": step.groups_right,
                 "wrong": step.groups_wrong,
                 "used": step.groups_used,
+                "sampling": step.rollout_seconds,
+                "updating": step.update_seconds,
             }
             for step in (round.stats.steps if round.stats else ())
         ],

@@ -104,11 +104,12 @@ function training(data) {
     "Mean reward of the completions of each batch, with its running mean, and how many groups carried a signal: one whose completions are all right or all wrong is skipped.",
     legend(Object.values(GROUP_NAMES), Object.fromEntries(Object.entries(GROUP_NAMES).map(([key, name]) => [name, COLORS.groups[key]]))),
     trainingChart(steps, COLORS.groups),
-    table("Training by round", ["round", "batches", "reward, first fifth", "reward, last fifth", "groups used", "all right", "all wrong"],
+    table("Training by round", ["round", "batches", "reward, first fifth", "reward, last fifth", "groups used", "all right", "all wrong", "sampling, s", "updates, s"],
       data.rounds.filter((round) => round.steps.length).map((round) => {
         const fifth = Math.max(1, Math.floor(round.steps.length / 5));
         return [round.number, round.steps.length, mean(round.steps.slice(0, fifth)), mean(round.steps.slice(-fifth)),
-          total("used", round.steps), total("right", round.steps), total("wrong", round.steps)];
+          total("used", round.steps), total("right", round.steps), total("wrong", round.steps),
+          Math.round(total("sampling", round.steps)), Math.round(total("updating", round.steps))];
       })));
 }
 
