@@ -76,15 +76,16 @@ def measure(options: argparse.Namespace) -> dict[str, float]:
 
 
 def _ours(options: argparse.Namespace) -> Any:
+    import torch
+
     from looptool.models.engine import Engine
     from looptool.train.optimizer import MasterAdamW
     from looptool.train.trainer import SharedPrefixGRPOTrainer
 
     num, _, group = SHAPES[options.shape]
-    shared = _shared(
-        options, options.dtype, per_device_train_batch_size=num * group, max_grad_norm=0.0
-    )
-    optimizer = MasterAdamW(shared["model"], lr=1e-6, max_grad_norm=1.0)  # it clips, not TRL
+    shared = _shared(options, per_device_train_batch_size=num * group, max_grad_norm=0.0)
+    compute = getattr(torch, options.dtype)
+    optimizer = MasterAdamW(shared["model"], lr=1e-6, max_grad_norm=1.0, compute=compute)
     trainer: Any = SharedPrefixGRPOTrainer(**shared, optimizers=(optimizer, None))
     endless: Any = SimpleNamespace(stop_ids=frozenset())
     engine = Engine(shared["model"], endless)
@@ -101,7 +102,6 @@ def _trl(options: argparse.Namespace) -> Any:
     rows = min(TRL_ROWS, num * group)
     shared = _shared(
         options,
-        "float32",
         per_device_train_batch_size=rows,
         gradient_accumulation_steps=num * group // rows,
         gradient_checkpointing=not options.trl_keeps_activations,
@@ -111,7 +111,7 @@ def _trl(options: argparse.Namespace) -> Any:
     return GRPOTrainer(**shared)
 
 
-def _shared(options: argparse.Namespace, dtype: str, **settings: Any) -> dict[str, Any]:
+def _shared(options: argparse.Namespace, **settings: Any) -> dict[str, Any]:
     """What both trainers get, and what only one of them does."""
     from datasets import Dataset
     from trl.trainer.grpo_config import GRPOConfig
@@ -122,7 +122,7 @@ def _shared(options: argparse.Namespace, dtype: str, **settings: Any) -> dict[st
     num, length, group = SHAPES[options.shape]
     start = base_checkpoint(PolicyConfig(model=options.model), options.cache)
     tokenizer = load_tokenizer(start)
-    model: Any = load_model(start, dtype, train=True)
+    model: Any = load_model(start, "float32", train=True)
     if options.layers:
         del model.model.layers[options.layers :]
         model.config.num_hidden_layers = options.layers

@@ -8,7 +8,8 @@ projection at scored positions only, no attention) / (seconds * GEMM rate). Atte
 work, the optimiser and recomputation all count against it. The rate is the best of the model's own
 widest product and a square one. On a busy machine use one thread: processor seconds are taken,
 which waiting for others does not lengthen. `--without memory` leaves malloc as it is, `--without
-merge` puts a copy of the prompt's keys in front of each completion: what each of them gains.
+merge` puts a copy of the prompt's keys in front of each completion, `--without recompute` keeps
+every activation: what each of them gains.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ import resource
 import tempfile
 import time
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +36,8 @@ def main() -> None:
     from looptool.config import PolicyConfig
     from looptool.models.load import base_checkpoint, load_model
     from looptool.models.memory import keep_freed_memory
-    from looptool.train import shared_prefix
+    from looptool.models.precision import choose_precision
+    from looptool.train import logprobs, shared_prefix
     from looptool.train.optimizer import MasterAdamW
 
     if options.threads:
@@ -42,14 +45,16 @@ def main() -> None:
     clock = time.process_time if options.threads == 1 else time.perf_counter
     if "memory" not in options.without:
         keep_freed_memory()
+    if "recompute" in options.without:
+        setattr(logprobs, "keeping_products", lambda *_: nullcontext())  # noqa: B010
     if "merge" in options.without:
         setattr(shared_prefix, "can_merge", lambda query: False)  # noqa: B010
-    model: Any = load_model(
-        base_checkpoint(PolicyConfig(), options.cache), options.dtype, train=True
-    )
+    start = base_checkpoint(PolicyConfig(), options.cache)
+    model: Any = load_model(start, "float32", train=True).train()
     if options.layers:
         del model.model.layers[options.layers :]
-    optimizer = MasterAdamW(model, lr=1e-6, max_grad_norm=1.0)
+    compute = getattr(torch, choose_precision(options.dtype).dtype)
+    optimizer = MasterAdamW(model, lr=1e-6, max_grad_norm=1.0, compute=compute)
     groups, rows = _rows(options.shape)
     rate, seconds = 0.0, float("inf")
     for number in range(options.repeats):
@@ -137,7 +142,9 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--dtype", choices=("auto", "bfloat16", "float32"), default="auto")
     parser.add_argument("--threads", type=int, default=0)
     parser.add_argument("--repeats", type=int, default=3)
-    parser.add_argument("--without", nargs="*", choices=("memory", "merge"), default=[])
+    parser.add_argument(
+        "--without", nargs="*", choices=("memory", "merge", "recompute"), default=[]
+    )
     parser.add_argument("--layers", type=int, default=0, help="keep only the first layers")
     parser.add_argument("--cache", type=Path, default=Path(tempfile.gettempdir()) / "looptool")
     return parser.parse_args()

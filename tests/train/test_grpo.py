@@ -157,6 +157,16 @@ def test_prompts_that_are_all_too_long_are_the_users_to_mend(
         grpo.train(CONFIG, short, start, samples, {}, tmp_path, "x", 0, Silent())
 
 
+def test_a_warm_start_without_a_sample_that_fits_names_both_limits(
+    policy: PolicyConfig, start: Checkpoint, samples: list[Sample], tmp_path: Path
+) -> None:
+    short = policy.model_copy(update={"max_new_tokens": 1})
+    with pytest.raises(
+        UserError, match=r"max_prompt_tokens = 4096 and policy\.max_new_tokens = 1;"
+    ):
+        warm_start(WarmStartConfig(), short, start, samples, tmp_path, 0, Silent())
+
+
 @pytest.mark.parametrize("lora", [None, LoraConfig(rank=2, alpha=4)])
 def test_a_killed_warm_start_ends_as_an_undisturbed_one(
     policy: PolicyConfig,

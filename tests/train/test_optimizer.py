@@ -1,4 +1,5 @@
 import copy
+from functools import partial
 
 import torch
 
@@ -38,7 +39,7 @@ def test_it_is_adamw_with_clipping() -> None:
 def test_steps_below_the_spacing_of_bf16_add_up_in_the_masters() -> None:
     model = net(torch.bfloat16)
     before = copy.deepcopy(model)
-    optimizer = MasterAdamW(model, lr=1e-5, max_grad_norm=1.0)
+    optimizer = MasterAdamW(model, lr=1e-5, max_grad_norm=1.0, compute=torch.bfloat16)
     steps(model, optimizer, 0, 1)
     first = [master.detach().clone() for master in optimizer.masters]
     steps(model, optimizer, 1, 200)
@@ -49,6 +50,14 @@ def test_steps_below_the_spacing_of_bf16_add_up_in_the_masters() -> None:
         assert torch.equal(copied, master.to(torch.bfloat16))
         assert copied.grad is None and master.grad is None
         assert not torch.equal(copied, old)
+
+
+def test_masters_are_the_values_as_given_and_not_their_rounded_copies() -> None:
+    model = net(torch.float32)
+    given = [p.detach().clone() for p in model.parameters()]
+    optimizer = MasterAdamW(model, lr=0.0, max_grad_norm=1.0, compute=torch.bfloat16)
+    assert all(torch.equal(a, b) for a, b in zip(optimizer.masters, given, strict=True))
+    assert {p.dtype for p in model.parameters()} == {torch.bfloat16}
 
 
 def test_without_gradients_nothing_moves() -> None:
@@ -62,13 +71,14 @@ def test_without_gradients_nothing_moves() -> None:
 
 def test_a_restored_optimizer_goes_on_bit_for_bit() -> None:
     through = net(torch.bfloat16)
-    steps(through, MasterAdamW(through, lr=0.01, max_grad_norm=1.0), 0, 6)
+    made = partial(MasterAdamW, lr=0.01, max_grad_norm=1.0, compute=torch.bfloat16)
+    steps(through, made(through), 0, 6)
     first = net(torch.bfloat16)
-    optimizer = MasterAdamW(first, lr=0.01, max_grad_norm=1.0)
+    optimizer = made(first)
     steps(first, optimizer, 0, 3)
     kept = {name: tensor.clone() for name, tensor in optimizer.tensors().items()}
     second = net(torch.bfloat16)
-    restored = MasterAdamW(second, lr=0.01, max_grad_norm=1.0)
+    restored = made(second)
     restored.load_tensors(kept)
     steps(second, restored, 3, 6)
     for a, b in zip(through.parameters(), second.parameters(), strict=True):

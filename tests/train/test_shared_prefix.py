@@ -9,7 +9,7 @@ import transformers
 from transformers import PreTrainedModel
 
 from looptool.models.standard import why_not
-from looptool.train.logprobs import packed_logps
+from looptool.train.logprobs import head_logps, packed_logps
 from looptool.errors import UserError
 from looptool.train.packing import Group, pack
 from looptool.train.self_check import plain_logps, self_check
@@ -111,6 +111,18 @@ def test_entropies_are_those_of_the_whole_distribution() -> None:
     logits = model(torch.tensor([[*group.prefix, *group.branches[0]]])).logits
     logps = logits[0, len(group.prefix) - 1].log_softmax(-1)
     torch.testing.assert_close(entropy[0], -(logps.exp() * logps).sum())
+
+
+def test_a_head_with_a_bias_and_scaled_logits_has_the_gradients_of_autograd() -> None:
+    model = tiny("granite")
+    model.config.logits_scaling = 0.5
+    model.lm_head = torch.nn.Linear(32, VOCAB)
+    hidden_NE, target_N = torch.randn(7, 32), torch.randint(VOCAB, (7,))
+    bias_V = model.lm_head.bias
+    ours = torch.autograd.grad(head_logps(model, hidden_NE, target_N)[0].sum(), bias_V)[0]
+    logps_NV = (2 * model.lm_head(hidden_NE)).log_softmax(-1)
+    theirs = torch.autograd.grad(logps_NV.gather(1, target_N[:, None]).sum(), bias_V)[0]
+    torch.testing.assert_close(ours, theirs)
 
 
 def test_the_self_check_passes_a_sound_model_and_names_an_unsound_one(

@@ -23,9 +23,8 @@ def save_progress(folder: Path, tensors: dict[str, torch.Tensor], state: dict[st
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(parents=True)
     save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, partial / _TENSORS)
-    _sync(partial / _TENSORS)
     (partial / _STATE).write_text(json.dumps(state), encoding="utf-8")
-    _sync(partial / _STATE)
+    sync_files(partial)
     replace_folder(partial, folder)
 
 
@@ -59,6 +58,8 @@ def settle(folder: Path) -> None:
         shutil.rmtree(rest, ignore_errors=True)
 
 
-def _sync(path: Path) -> None:
-    with path.open("rb") as stream:
-        os.fsync(stream.fileno())
+def sync_files(folder: Path) -> None:
+    """Have the files of a folder on disk before it takes another's place."""
+    for path in folder.iterdir():
+        with path.open("rb") as stream:
+            os.fsync(stream.fileno())

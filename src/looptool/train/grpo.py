@@ -61,8 +61,14 @@ def train(
     task = _Task.prepare(config, policy, start, samples, hints, seed)
     if task.too_long:
         progress.say(f"train: {task.too_long} prompts too long, left out")
-    model = trainable(policy, start, config.lora, seed)
-    optimizer = MasterAdamW(model, lr=config.learning_rate, max_grad_norm=config.max_grad_norm)
+    model, optimizer = trainable(
+        policy,
+        start,
+        config.lora,
+        seed,
+        learning_rate=config.learning_rate,
+        max_grad_norm=config.max_grad_norm,
+    )
     first = 0
     if (found := load_progress(out / "progress")) is not None:
         optimizer.load_tensors(found[0])

@@ -6,12 +6,14 @@ are computed again in the backward pass: over a vocabulary of 49k they would be 
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import torch
 from transformers import PreTrainedModel
 
 from looptool.train.packing import Packed
+from looptool.train.recompute import keeping_products
 from looptool.train.shared_prefix import shared_prefix
 
 _CHUNK = 256
@@ -22,7 +24,7 @@ def packed_logps(
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Log-probs and entropies (no gradient) of the N scored tokens, fp32, at `temperature`."""
     lm = causal_lm(model)
-    with shared_prefix(lm):
+    with shared_prefix(lm), keeping_products(lm, partial(shared_prefix, lm)):
         hidden_1TE = lm.base_model(
             input_ids=packed.input_ids_1T,
             position_ids=packed.position_ids_1T,
@@ -64,7 +66,7 @@ def _logit_scale(config: Any) -> float:
 
 
 class _Head(torch.autograd.Function):
-    """log softmax(cap(scale * h W' + b) / temperature) at the targets, in chunks of rows."""
+    """log softmax(cap(scale * (h W' + b)) / temperature) at the targets, in chunks of rows."""
 
     @staticmethod
     def forward(
@@ -111,7 +113,7 @@ class _Head(torch.autograd.Function):
             grad = grad.mul_(scale / temperature)
             grad = grad if slope is None else grad.mul_(slope)
             if grad_bias is not None:
-                grad_bias += (grad / scale).sum(0)
+                grad_bias += grad.sum(0)
             grad = grad.to(hidden_NE.dtype)
             grad_hidden[at] = grad @ weight_VE
             if grad_weight is not None:

@@ -1,6 +1,6 @@
 """AdamW over fp32 masters of a model that computes in bf16.
 
-The model's own parameters are the bf16 copy: forward, backward and rollouts read them with no cast.
+The model's own parameters become the bf16 copy: forward, backward and rollouts read them uncast.
 Every gradient is added to an fp32 accumulator the moment it is complete and then freed, so
 micro-batches add up in fp32; a step updates the masters and writes them back to the model.
 """
@@ -16,7 +16,8 @@ import torch
 class MasterAdamW(torch.optim.AdamW):
     """AdamW (no weight decay by default) that clips the gradient norm and steps in fp32.
 
-    Parameters already in fp32 are their own masters. After a step `grad_norm` holds the norm
+    The masters are the model's values as given; then the model is cast to `compute`, its type from
+    here on. In fp32 parameters are their own masters. After a step `grad_norm` holds the norm
     before clipping.
     """
 
@@ -26,16 +27,18 @@ class MasterAdamW(torch.optim.AdamW):
         *,
         lr: float,
         max_grad_norm: float,
+        compute: torch.dtype = torch.float32,
         betas: tuple[float, float] = (0.9, 0.999),
         weight_decay: float = 0.0,
     ) -> None:
         named = [(name, p) for name, p in model.named_parameters() if p.requires_grad]
         self.names = [name for name, _ in named]
         self.copies = [parameter for _, parameter in named]
+        whole = compute == torch.float32
         self.masters = [
-            p if p.dtype == torch.float32 else torch.nn.Parameter(p.detach().float())
-            for p in self.copies
+            p if whole else torch.nn.Parameter(p.detach().float().clone()) for p in self.copies
         ]
+        model.to(compute)
         self.max_grad_norm = max_grad_norm
         self.grad_norm = 0.0
         super().__init__(self.masters, lr=lr, betas=betas, weight_decay=weight_decay, fused=True)
@@ -71,10 +74,10 @@ class MasterAdamW(torch.optim.AdamW):
         for name, master in zip(self.names, self.masters, strict=True):
             master.data.copy_(kept[f"master.{name}"])
             if f"step.{name}" in kept:
+                moments = {key: kept[f"{key}.{name}"] for key in ("exp_avg", "exp_avg_sq")}
+                moments["step"] = kept[f"step.{name}"][0]
                 self.state[master] = {
-                    "step": kept[f"step.{name}"][0].clone(),
-                    "exp_avg": kept[f"exp_avg.{name}"].clone(),
-                    "exp_avg_sq": kept[f"exp_avg_sq.{name}"].clone(),
+                    key: value.to(master.device, copy=True) for key, value in moments.items()
                 }
         self._refresh()
 

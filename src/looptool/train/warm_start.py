@@ -56,20 +56,20 @@ def warm_start(
     done = Checkpoint(name=NAME, path=str(out / "weights"), base=start.base)
     if saved(Path(done.path)) is not None:
         return done
-    from looptool.train.optimizer import MasterAdamW
-
     chat = load_format(policy.format, load_tokenizer(start))
     examples = [pair for sample in samples if (pair := _example(chat, sample, policy))]
     if not examples:
         raise UserError(
             f"warm start: none of {len(samples)} samples fits policy.max_prompt_tokens = "
-            f"{policy.max_prompt_tokens}; raise it"
+            f"{policy.max_prompt_tokens} and policy.max_new_tokens = {policy.max_new_tokens}; "
+            "raise what is too small"
         )
     if len(examples) < len(samples):
         progress.say(f"warm start: {len(samples) - len(examples)} samples too long, left out")
     batches = list(_batches(examples, config, seed))
-    model = trainable(policy, start, config.lora, seed)
-    optimizer = MasterAdamW(model, lr=config.learning_rate, max_grad_norm=1.0)
+    model, optimizer = trainable(
+        policy, start, config.lora, seed, learning_rate=config.learning_rate, max_grad_norm=1.0
+    )
     _descend(model, optimizer, batches, config.learning_rate, out / "progress", progress)
     save_trained(model, optimizer, start, Path(done.path), "{}")
     shutil.rmtree(out / "progress", ignore_errors=True)
