@@ -1,16 +1,18 @@
 """The shared prefix is exact: the same log-probs and gradients as one sequence at a time."""
 
 import random
+from collections import Counter
 from typing import Any
 
 import pytest
 import torch
 import transformers
+from torch.utils._python_dispatch import TorchDispatchMode
 from transformers import PreTrainedModel
 
+from looptool.errors import UserError
 from looptool.models.standard import why_not
 from looptool.train.logprobs import head_logps, packed_logps
-from looptool.errors import UserError
 from looptool.train.packing import Group, pack
 from looptool.train.self_check import plain_logps, self_check
 
@@ -50,7 +52,7 @@ def tiny(family: str) -> PreTrainedModel:
     model = getattr(transformers, CLASSES.get(name, f"{name}ForCausalLM"))(config)
     for parameter in model.parameters():  # random norms and biases too, so that all of it counts
         torch.nn.init.normal_(parameter, std=0.2)
-    return model.eval()  # type: ignore[no-any-return]
+    return model.train()  # type: ignore[no-any-return]
 
 
 def ids(num: int, rng: random.Random) -> list[int]:
@@ -103,6 +105,31 @@ def test_branches_that_are_scored_at_their_end_only() -> None:
     rng = random.Random(3)
     group = Group(prefix=ids(6, rng), branches=[ids(8, rng), ids(5, rng)], scored=[3, 1])
     assert_same(tiny("llama-tied"), [group, ragged(4, rng)])
+
+
+class Counted(TorchDispatchMode):
+    """Counts the operations that run."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.ops: Counter[str] = Counter()
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        self.ops[func.overloadpacket.__name__] += 1
+        return func(*args, **(kwargs or {}))
+
+
+def test_the_backward_pass_makes_activations_again_and_no_product_twice() -> None:
+    model, packed = tiny("llama"), pack([ragged(4, random.Random(5))])
+    counts = []
+    for training in (True, False):
+        with Counted() as counted:
+            packed_logps(model.train(training), packed)[0].sum().backward()  # type: ignore[no-untyped-call]
+        counts.append(counted.ops)
+    again, kept = counts
+    assert kept["silu"] == 3 and again["silu"] == 6
+    attention = "_scaled_dot_product_flash_attention_for_cpu"
+    assert again["mm"] == kept["mm"] and again[attention] == kept[attention] > 0
 
 
 def test_entropies_are_those_of_the_whole_distribution() -> None:
