@@ -22,6 +22,8 @@ from pydantic import (
     model_validator,
 )
 
+from looptool.tooltable import ToolTable
+
 
 class Record(BaseModel):
     """Frozen, and strict about its keys."""
@@ -77,28 +79,6 @@ class Tool(Record):
         if isinstance(info.context, ToolTable):
             return info.context.refer(self)
         return self.as_function()
-
-
-class ToolTable:
-    """The tools of one file, each once: hash to tool, and which are not yet written."""
-
-    def __init__(self) -> None:
-        self.tools: dict[str, Tool] = {}
-        self.unwritten: list[str] = []
-        # By identity, which is faster than hashing; holding the tool keeps its id from reuse.
-        self._seen: dict[int, tuple[Tool, str]] = {}
-
-    def refer(self, tool: Tool) -> str:
-        """The hash of `tool`, which is noted as unwritten when it is new."""
-        known = self._seen.get(id(tool))
-        if known is not None:
-            return known[1]
-        key = tool.hash()
-        if key not in self.tools:
-            self.tools[key] = tool
-            self.unwritten.append(key)
-        self._seen[id(tool)] = (tool, key)
-        return key
 
 
 class ToolCall(Record):
@@ -189,14 +169,13 @@ class Turn(Record):
 
 
 class Dialogue(Record):
-    """A simulated conversation and the plan that led to it.
+    """A simulated conversation over tools.
 
     `moves` marks, by message index, the assistant turns that may become labels.
     """
 
     tools: tuple[Tool, ...]
     messages: tuple[Message, ...]
-    plan: tuple[Turn, ...]
     moves: tuple[tuple[int, Scenario], ...]
     domain: str = ""
 

@@ -20,7 +20,8 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 from pydantic_core import to_json
 
 from looptool.errors import UserError
-from looptool.records import Tool, ToolTable
+from looptool.records import Tool
+from looptool.tooltable import ToolTable
 
 T = TypeVar("T")
 

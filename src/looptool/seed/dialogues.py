@@ -34,7 +34,6 @@ async def simulate(brief: DialogueBrief, teacher: Simulator) -> Dialogue | None:
     return Dialogue(
         tools=brief.tools,
         messages=tuple(messages),
-        plan=plan,
         moves=tuple(moves),
         domain=brief.domain,
     )

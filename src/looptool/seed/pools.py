@@ -17,7 +17,6 @@ class Pools:
 
     cities: dict[str, str]
     us_cities: tuple[tuple[str, str], ...]
-    states: dict[str, str]
     countries: dict[str, str]
     languages: dict[str, str]
     currencies: dict[str, tuple[str, ...]]
@@ -51,7 +50,6 @@ def pools() -> Pools:
     return Pools(
         cities=cities,
         us_cities=us_cities,
-        states=raw["states"],
         countries=raw["countries"],
         languages=raw["languages"],
         currencies={code: _names(names) for code, names in raw["currencies"].items()},

@@ -120,7 +120,7 @@ class Operation(_Entry):
         return self
 
 
-class Group(_Entry):
+class OperationGroup(_Entry):
     """Level two: operations that belong together."""
 
     name: str
@@ -133,9 +133,9 @@ class Domain(_Entry):
 
     name: str
     about: str
-    groups: tuple[Group, ...] = Field(min_length=2)
+    groups: tuple[OperationGroup, ...] = Field(min_length=2)
 
-    def operations(self) -> Iterator[tuple[Group, Operation]]:
+    def operations(self) -> Iterator[tuple[OperationGroup, Operation]]:
         for group in self.groups:
             for operation in group.operations:
                 yield group, operation

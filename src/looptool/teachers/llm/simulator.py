@@ -18,7 +18,6 @@ from looptool.teachers.llm.shown import shown_call, shown_messages, shown_tools
 from looptool.teachers.llm.voice import Voice
 from looptool.toolmatch import match, validate_call
 
-NO_CALL = (Scenario.IRRELEVANT, Scenario.CHAT)
 _TELLING = re.compile(r"[._]|[a-z][A-Z]")
 
 

@@ -12,13 +12,13 @@ from typing import NamedTuple
 from looptool.seed.vocabulary import SLOT
 from looptool.teachers.offline.sense import Sense
 
-# Kinds whose value stands in the call letter by letter: they are never capitalised.
-# Share of requests to known tools that are worded from the description alone.
 PLAIN = 0.06
+"""Share of requests to known tools that are worded from the description alone."""
+# Kinds whose value stands in the call letter by letter: they are never capitalised.
 VERBATIM = ("text", "email", "url", "color", "list")
 
 
-class Part(NamedTuple):
+class Stretch(NamedTuple):
     """A stretch of a template: plain or bracketed, words and slots in turn."""
 
     optional: bool
@@ -38,12 +38,12 @@ class Wording:
 
 
 @cache
-def parse(text: str) -> tuple[Part, ...]:
+def parse(text: str) -> tuple[Stretch, ...]:
     """The parts of a vocabulary text."""
     parts = []
     for n, stretch in enumerate(re.split(r"[\[\]]", text)):
         pieces = SLOT.split(stretch)
-        parts.append(Part(n % 2 == 1, tuple(pieces[::2]), tuple(pieces[1::2])))
+        parts.append(Stretch(n % 2 == 1, tuple(pieces[::2]), tuple(pieces[1::2])))
     return tuple(parts)
 
 

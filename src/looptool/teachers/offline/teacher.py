@@ -30,7 +30,6 @@ class OfflineTeacher:
     `judge` is who weighs candidates; without one, the rule judge.
     """
 
-    name = "offline"
     concurrency = 1
 
     def __init__(self, seed: int = 0, judge: Judge | None = None) -> None:

@@ -70,11 +70,6 @@ def amounts(text: str) -> tuple[Amount, ...]:
     return tuple(found + _mixed(found))
 
 
-def numbers(text: str) -> frozenset[float]:
-    """The numbers of the text, whatever their unit."""
-    return frozenset(amount.value for amount in amounts(text))
-
-
 def time_unit(word: str) -> str | None:
     """The unit in full and singular, as in hrs → hour; None if the word is no unit of time."""
     word = word.casefold()
