@@ -64,7 +64,7 @@ class StoppedError(UserError):
 class PassingError(Exception):
     """A call failed for a reason that may pass; `wait` is what the endpoint asks for, in seconds.
 
-    `outage` is whether the endpoint itself is in trouble, `tries` how often such a call is made
+    `affects_all` is whether other calls would fail of it too, `tries` how often such a call is made
     at most, and `answer` what was paid for nevertheless.
     """
 
@@ -73,12 +73,12 @@ class PassingError(Exception):
         reason: str,
         *,
         wait: float | None = None,
-        outage: bool = False,
+        affects_all: bool = False,
         tries: int | None = None,
         answer: Answer | None = None,
     ) -> None:
         super().__init__(reason)
-        self.wait, self.outage, self.tries, self.answer = wait, outage, tries, answer
+        self.wait, self.affects_all, self.tries, self.answer = wait, affects_all, tries, answer
 
 
 class RefusedError(Exception):

@@ -113,7 +113,7 @@ class Client:
                 if fault.answer is not None:
                     self.ledger.enter(None, fault.answer, ask.role, ask.model)
                 limit = self._config.retries + 1
-                if self._served == 0 or not fault.outage:
+                if self._served == 0 or not fault.affects_all:
                     limit = min(limit, fault.tries or limit)
                 if tries >= limit:
                     self._give_up(session, fault, tries, served)
@@ -129,7 +129,7 @@ class Client:
 
     def _give_up(self, session: _Session, fault: PassingError, tries: int, served: int) -> NoReturn:
         """The item is lost if others fare better meanwhile, else the endpoint is down."""
-        if fault.answer is not None or (not fault.outage and self._served > served):
+        if fault.answer is not None or (not fault.affects_all and self._served > served):
             raise UnusableError(f"no usable answer in {tries} tries: {self._clean(str(fault))}")
         raise session.stop(
             self._clean(

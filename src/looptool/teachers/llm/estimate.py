@@ -36,7 +36,7 @@ FAILING = 0.5
 NEEDS = (Scenario.SINGLE, Scenario.PARALLEL, Scenario.MISSING_PARAMETER, Scenario.IRRELEVANT)
 
 
-class Share(Record):
+class Portion(Record):
     """One kind of work: how many pieces a run has, and what one of them takes."""
 
     pieces: int
@@ -49,12 +49,12 @@ class Share(Record):
 class Estimate(Record):
     """What a run will take, by kind of work; `seconds` is a call's mean time in the sample."""
 
-    shares: dict[str, Share]
+    shares: dict[str, Portion]
     concurrency: int
     seconds: float
 
     def total(self, figure: str) -> float:
-        """Sum of a figure of `Share` over the run."""
+        """Sum of a figure of `Portion` over the run."""
         return float(sum(s.pieces * getattr(s, figure) for s in self.shares.values()))
 
     def summary(self) -> str:
@@ -116,7 +116,7 @@ def planned(config: Config) -> dict[str, int]:
 
 class _Meter:
     def __init__(self, ledger: Ledger) -> None:
-        self.shares: dict[str, Share] = {}
+        self.shares: dict[str, Portion] = {}
         self._ledger = ledger
         self._waited = 0.0
         self._calls = 0
@@ -141,8 +141,8 @@ class _Meter:
         return self._waited / max(1, self._calls)
 
 
-def _share(pieces: int, taken: Spent, tried: int) -> Share:
-    return Share(
+def _share(pieces: int, taken: Spent, tried: int) -> Portion:
+    return Portion(
         pieces=pieces,
         calls=taken.calls / tried,
         prompt_tokens=taken.prompt_tokens / tried,

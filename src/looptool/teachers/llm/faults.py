@@ -65,7 +65,7 @@ def status_fault(error: APIStatusError, ask: Ask, where: str, key_env: str) -> E
         wait = retry_after(error.response.headers)
         if wait is not None and wait > LONGEST_WAIT:
             return StoppedError(f"{where} asks to wait {wait:.0f} s ({said}); run again after that")
-        return PassingError(f"{status}: {said}", wait=wait, outage=status == 429)
+        return PassingError(f"{status}: {said}", wait=wait, affects_all=status == 429)
     return StoppedError(f"{where} answers {status} ({said}); check teacher.base_url")
 
 
@@ -76,9 +76,9 @@ def connection_fault(error: APIConnectionError) -> PassingError:
     cause = error.__cause__
     if isinstance(cause, httpx2.ConnectError):
         return PassingError(
-            f"cannot be reached ({_one_line(str(cause))})", outage=True, tries=REFUSED_TRIES
+            f"cannot be reached ({_one_line(str(cause))})", affects_all=True, tries=REFUSED_TRIES
         )
-    return PassingError(f"connection lost ({_one_line(str(cause or error))})", outage=True)
+    return PassingError(f"connection lost ({_one_line(str(cause or error))})", affects_all=True)
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:
