@@ -56,7 +56,7 @@ def test_a_model_s_own_generation_config_does_not_act(
     sampling = Sampling(max_new_tokens=24)
     plain = PlainEngine(model, StopsAtThree())  # type: ignore[arg-type]
     want = plain.generate_all(PROMPTS, sampling)
-    own = GenerationConfig(repetition_penalty=9.0, no_repeat_ngram_size=1, min_new_tokens=20)
+    own = GenerationConfig(repetition_penalty=9.0, no_repeat_ngram_size=1, min_new_tokens=20)  # type: ignore[no-untyped-call]
     monkeypatch.setattr(model, "generation_config", own)
     assert plain.generate_all(PROMPTS, sampling) == want
     assert model.generation_config is own

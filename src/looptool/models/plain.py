@@ -93,7 +93,7 @@ def _bare(model: Any) -> Iterator[None]:
     """
     from transformers import GenerationConfig
 
-    kept, model.generation_config = model.generation_config, GenerationConfig()
+    kept, model.generation_config = model.generation_config, GenerationConfig()  # type: ignore[no-untyped-call]
     try:
         yield
     finally:
