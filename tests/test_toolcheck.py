@@ -113,6 +113,7 @@ LAUGHS: dict[str, Any] = {
         {"$ref": "#"},
         {"$ref": "#/nowhere"},
         {"$ref": "http://localhost:9/schema"},
+        {"$ref": f"#/anyOf/{'1' * 5000}", "anyOf": [{}]},
         {"type": "dict"},
         {"type": 5, "required": 5, "properties": 5, "enum": 5},
         {"$schema": "nonsense", "$id": "::::["},

@@ -137,25 +137,27 @@ class _Reader:
             seen.add(id(part))
             yield part, certain
             if "$ref" in part:
-                todo.append((self._resolve(part["$ref"]), certain))
+                todo.append((pointed_at(self._root, part["$ref"]), certain))
             todo += [(branch, certain) for branch in _list(part, "allOf")]
             for keyword in ("anyOf", "oneOf"):
                 branches = [b for b in _list(part, keyword) if b != {"type": "null"}]
                 todo += [(branch, certain and len(branches) == 1) for branch in branches]
             todo += [(part.get(key), False) for key in ("then", "else")]
 
-    def _resolve(self, ref: Any) -> Any:
-        """The schema at a pointer into the same document; None for any other reference."""
-        if not isinstance(ref, str) or not ref.startswith("#"):
-            return None
-        node: Any = self._root
-        for step in unquote(ref[1:]).split("/")[1:]:
-            step = step.replace("~1", "/").replace("~0", "~")
-            if isinstance(node, list) and step.isascii() and step.isdigit():
-                node = node[int(step)] if int(step) < len(node) else None
-            else:
-                node = node.get(step) if isinstance(node, dict) else None
-        return node
+
+def pointed_at(root: Mapping[str, Any], ref: Any) -> Any:
+    """The schema at a pointer into the same document; None for any other reference."""
+    if not isinstance(ref, str) or not ref.startswith("#"):
+        return None
+    node: Any = root
+    for step in unquote(ref[1:]).split("/")[1:]:
+        step = step.replace("~1", "/").replace("~0", "~")
+        if isinstance(node, list):
+            index = int(step) if _INDEX.fullmatch(step) else len(node)
+            node = node[index] if index < len(node) else None
+        else:
+            node = node.get(step) if isinstance(node, dict) else None
+    return node
 
 
 def _opens(part: dict[str, Any], certain: bool) -> bool:
@@ -177,6 +179,7 @@ def _list(part: dict[str, Any], key: str) -> list[Any]:
     return value if isinstance(value, list) else []
 
 
+_INDEX = re.compile(r"0|[1-9][0-9]{0,8}")
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 _DATE_TIME = re.compile(
     r"(\d{4}-\d\d-\d\d)T(\d\d:\d\d:\d\d)(?:\.(\d+))?(Z|[+-]\d\d:\d\d)", re.IGNORECASE | re.ASCII
