@@ -12,7 +12,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from looptool.records import Label, Match, Mismatch, ParsedOutput, Tool, ToolCall
-from looptool.toolmatch import match, values_equal
+from looptool.toolmatch import match, same_move, values_equal
 from looptool.toolshape import tool_facts
 
 NAN = float("nan")
@@ -432,6 +432,15 @@ def test_a_label_without_call_matches_whatever_does_not_begin_a_call() -> None:
     assert not match(ParsedOutput(begins_call=True), label, []).matched
 
 
+def test_two_labels_are_one_move_if_toolmatch_takes_one_for_the_other() -> None:
+    label = Label(calls=calls({"place": "a"}))
+    spelled_out = Label(calls=calls({"people": 2.0, "place": "a"}))
+    assert same_move(spelled_out, label, [tool(BOOK)])
+    assert not same_move(Label(content="no call"), label, [tool(BOOK)])
+    assert not same_move(label, Label(content="no call"), [tool(BOOK)])
+    assert same_move(Label(content="Where?"), Label(content="Which place?"), [tool(BOOK)])
+
+
 @pytest.mark.parametrize("defect", [d for d in Mismatch if d is not Mismatch.NONE])
 def test_a_defect_never_matches_and_is_the_reason(defect: Mismatch) -> None:
     prediction = ParsedOutput(calls=calls({"place": "a"}), begins_call=True, defect=defect)
@@ -445,6 +454,7 @@ HOSTILE_SCHEMAS: list[dict[str, Any]] = [
     {"$ref": "#/nowhere"},
     {"$ref": "http://localhost:9/x"},
     {"$ref": 5},
+    {"$ref": f"#/anyOf/{'1' * 5000}", "anyOf": [{}]},
     {"allOf": [{"$ref": "#"}, 3, None], "anyOf": "x", "oneOf": {}},
     {"properties": [], "required": "place", "items": 3, "type": ["object", 7]},
     {"properties": {"place": True, "x": False, "y": None}, "required": [{}, 1]},

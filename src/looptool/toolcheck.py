@@ -29,9 +29,11 @@ MAX_PATTERN = 2_000
 MAX_REPEATS = 20_000
 """Patterns that are longer, or repeat more, are not tried at all: compiling them would hang."""
 
+SEVERITY = {reason: rank for rank, reason in enumerate(Mismatch)}
+"""Of several reasons, the one of the lowest rank is told."""
+
 _REPEAT = re.compile(r"\{(\d*),?(\d*)\}")
 _FORMATS = ("date", "email", "ipv4", "ipv6", "uuid")
-_SEVERITY = {reason: rank for rank, reason in enumerate(Mismatch)}
 _REASONS = {
     "required": Mismatch.MISSING_ARGUMENT,
     "dependentRequired": Mismatch.MISSING_ARGUMENT,
@@ -83,7 +85,7 @@ def validate_call(call: ToolCall, tool: Tool) -> Match:
         return Match(matched=False, reason=Mismatch.BAD_CALL, detail=detail)
     if not problems:
         return Match(matched=True)
-    reason, where, what = min(problems, key=lambda problem: _SEVERITY[problem[0]])
+    reason, where, what = min(problems, key=lambda problem: SEVERITY[problem[0]])
     return Match(matched=False, reason=reason, detail=f"{call.name}{where}: {what}")
 
 

@@ -8,14 +8,13 @@ from typing import Any, NamedTuple
 
 from looptool.jsonvalue import json_type, shorten, values_equal
 from looptool.records import Label, Match, Mismatch, ParsedOutput, Tool, ToolCall
-from looptool.toolcheck import check_tool, check_tools, validate_call
+from looptool.toolcheck import SEVERITY, check_tool, check_tools, validate_call
 from looptool.toolshape import ANY, NO_DEFAULT, Shape, tool_facts
 
-__all__ = ["check_tool", "check_tools", "match", "validate_call", "values_equal"]
+__all__ = ["check_tool", "check_tools", "match", "same_move", "validate_call", "values_equal"]
 
 _MATCHED = Match(matched=True)
 _SCALARS = frozenset({str, int, float, bool, type(None)})
-_SEVERITY = {reason: rank for rank, reason in enumerate(Mismatch)}
 
 
 def match(prediction: ParsedOutput, label: Label, tools: Sequence[Tool]) -> Match:
@@ -43,6 +42,12 @@ def match(prediction: ParsedOutput, label: Label, tools: Sequence[Tool]) -> Matc
         return _match_calls(prediction.calls, label.calls, tools)
     except RecursionError:
         return _mismatch(Mismatch.WRONG_VALUE, "nested too deeply to compare")
+
+
+def same_move(label: Label, truth: Label, tools: Sequence[Tool]) -> bool:
+    """Whether `match` takes one label for the other. Never raises."""
+    said = ParsedOutput(calls=label.calls, content=label.content, begins_call=bool(label.calls))
+    return match(said, truth, tools).matched
 
 
 def _match_calls(
@@ -87,7 +92,7 @@ def _match_calls(
 def _nearest_miss(misses: list[tuple[str, list[_Difference]]]) -> Match:
     """The worst difference of the two unmatched calls of one tool that differ least."""
     name, differences = min(misses, key=lambda miss: len(miss[1]))
-    worst = min(differences, key=lambda difference: _SEVERITY[difference.reason])
+    worst = min(differences, key=lambda difference: SEVERITY[difference.reason])
     return _mismatch(worst.reason, f"{name}{worst.path}: {worst.detail()}")
 
 

@@ -2,9 +2,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from looptool.records import ErrorType, Label, PlantedError, Verdict
+from looptool.records import ErrorType, PlantedError, Verdict
 from looptool.report.history import read_history
-from looptool.report.noise import planted_noise, same_move
+from looptool.report.noise import planted_noise
 from looptool.runs.paths import Paths
 from looptool.runs.store import read_records, write_records
 
@@ -64,14 +64,3 @@ def test_where_nothing_was_planted_nothing_is_claimed(build: Callable[..., Paths
     paths = build(rounds=1)
     write_records(paths.value("seed/planted"), [])
     assert planted_noise(read_history(paths)) is None
-
-
-def test_a_label_that_toolmatch_takes_for_the_truth_is_the_truth(
-    build: Callable[..., Paths],
-) -> None:
-    sample = next(s for s in read_history(build(until="seed")).train if s.label.calls)
-    call = sample.label.calls[0]
-    spelled_out = call.model_copy(update={"arguments": {"limit": 10.0, **call.arguments}})
-    same = sample.label.model_copy(update={"calls": (spelled_out, *sample.label.calls[1:])})
-    assert same_move(same, sample.label, sample)
-    assert not same_move(Label(content="no call"), sample.label, sample)

@@ -10,8 +10,6 @@ from collections.abc import Iterator, Sequence
 
 from looptool.records import (
     Judgement,
-    Label,
-    ParsedOutput,
     PlantedError,
     ProbeResult,
     Record,
@@ -19,7 +17,7 @@ from looptool.records import (
     Verdict,
 )
 from looptool.report.history import History, RoundHistory
-from looptool.toolmatch import match
+from looptool.toolmatch import match, same_move
 
 CLEAN = "none"
 """The row of the samples on which nothing was planted."""
@@ -70,7 +68,7 @@ def planted_noise(history: History) -> Noise | None:
             unknown += replaced
             continue
         right = match(probe.parsed, truth, sample.tools).matched
-        if right and sample.id in planted and not same_move(sample.label, truth, sample):
+        if right and sample.id in planted and not same_move(sample.label, truth, sample.tools):
             reached.add(sample.id)
             if replaced:
                 found.add(sample.id)
@@ -98,12 +96,6 @@ def planted_noise(history: History) -> Noise | None:
     return Noise(rows=tuple(rows), total=row("all", set(truths)), unknown=unknown)
 
 
-def same_move(label: Label, truth: Label, sample: Sample) -> bool:
-    """Whether ToolMatch takes `label` for `truth`."""
-    said = ParsedOutput(calls=label.calls, content=label.content, begins_call=bool(label.calls))
-    return match(said, truth, sample.tools).matched
-
-
 def _judged(
     rounds: Sequence[RoundHistory],
 ) -> Iterator[tuple[Sample, ProbeResult, Judgement]]:
@@ -121,5 +113,6 @@ def _left(history: History, planted: dict[str, PlantedError]) -> set[str]:
     return {
         sample.id
         for sample in last
-        if sample.id in planted and not same_move(sample.label, planted[sample.id].truth, sample)
+        if sample.id in planted
+        and not same_move(sample.label, planted[sample.id].truth, sample.tools)
     }

@@ -14,7 +14,7 @@ from typing import Any
 
 from looptool.records import Label, LabelEdit, Message, ProbeResult, Sample, Tool
 from looptool.report.history import History
-from looptool.report.noise import same_move
+from looptool.toolmatch import same_move
 
 MAX_TEXT = 4000
 """Longer texts are cut, and say so."""
@@ -121,7 +121,7 @@ class Browser:
         truth = planted.truth if planted else self._seed.get(sample.id)
         if truth is None or not self._planted:
             return None
-        return same_move(label, truth, sample)
+        return same_move(label, truth, sample.tools)
 
     def _entry(self, sample: Sample) -> dict[str, Any]:
         planted = self._planted.get(sample.id)

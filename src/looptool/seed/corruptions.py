@@ -12,6 +12,7 @@ from looptool.records import Message, Sample, Tool, ToolCall
 
 Path = tuple[str, ...]
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
+_INTEGER = re.compile(r"\d{1,300}")
 _NAME = re.compile(r"\b[A-Z][a-z]+(?: [A-Z][a-z]+)*")
 
 
@@ -162,10 +163,9 @@ def _other_value(
 
 
 def _other_text(value: str, others: list[str], sample: Sample, rng: Random) -> str | None:
-    if _DATE.match(value):
-        moved = date.fromisoformat(value[:10]) + timedelta(days=rng.choice((-1, 1, 7, 30)))
-        return moved.isoformat() + value[10:]
-    ways = [_one_digit_off(value, rng)] if any(c.isdigit() for c in value) else []
+    if _DATE.match(value) and (moved := _another_day(value, rng)):
+        return moved
+    ways = [_one_digit_off(value, rng)] if any(c.isdecimal() for c in value) else []
     ways += [o for o in others if o != value and not _DATE.match(o)]
     ways += [
         name
@@ -182,8 +182,17 @@ def _other_text(value: str, others: list[str], sample: Sample, rng: Random) -> s
     return rng.choice(ways) if ways else None
 
 
+def _another_day(value: str, rng: Random) -> str | None:
+    """None if the value is no day of the calendar, or the other day is none."""
+    try:
+        moved = date.fromisoformat(value[:10]) + timedelta(days=rng.choice((-1, 1, 7, 30)))
+    except (ValueError, OverflowError):
+        return None
+    return moved.isoformat() + value[10:]
+
+
 def _one_digit_off(value: str, rng: Random) -> str:
-    at = rng.choice([n for n, char in enumerate(value) if char.isdigit()])
+    at = rng.choice([n for n, char in enumerate(value) if char.isdecimal()])
     return value[:at] + str((int(value[at]) + rng.randint(1, 8)) % 10) + value[at + 1 :]
 
 
@@ -193,7 +202,7 @@ def _mistyped(value: Any, rng: Random) -> Any:
     if isinstance(value, int | float):
         return str(value)
     if isinstance(value, str):
-        return int(value) if value.isdigit() and rng.random() < 0.7 else [value]
+        return int(value) if _INTEGER.fullmatch(value) and rng.random() < 0.7 else [value]
     if isinstance(value, list):
         return ", ".join(map(str, value))
     return None

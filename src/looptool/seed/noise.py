@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from random import Random
 from typing import Any
 
-from looptool.records import ErrorType, Label, ParsedOutput, PlantedError, Sample, Scenario
+from looptool.records import ErrorType, Label, PlantedError, Sample, Scenario
 from looptool.seed.corruptions import (
     another_tool,
     drop_argument,
@@ -16,7 +16,7 @@ from looptool.seed.corruptions import (
     mistake_type,
 )
 from looptool.seed.dice import dice, stable
-from looptool.toolmatch import match
+from looptool.toolmatch import same_move
 
 _NOISE: tuple[ErrorType, ...] = tuple(
     error for error in ErrorType if error is not ErrorType.SHOULD_ASK
@@ -32,15 +32,9 @@ def plant(sample: Sample, error: ErrorType, rng: Random) -> Label | None:
         wrong = _PLANTS[error](sample, rng)
         if wrong is None:
             return None
-        if differs(wrong, sample):
+        if not same_move(wrong, sample.label, sample.tools):
             return wrong
     return None
-
-
-def differs(wrong: Label, sample: Sample) -> bool:
-    """Whether ToolMatch tells the two labels apart, either way round."""
-    output = ParsedOutput(calls=wrong.calls, content=wrong.content, begins_call=bool(wrong.calls))
-    return not match(output, sample.label, sample.tools).matched
 
 
 def spoil(

@@ -57,7 +57,7 @@ def _normal(value: object) -> str:
 
 def _in_type(value: JsonValue, schema: Schema) -> JsonValue:
     match schema.get("type"):
-        case "integer" if isinstance(value, str) and value.isdigit():
+        case "integer" if isinstance(value, str) and value.isdecimal():
             return int(value)
         case "integer" if isinstance(value, float):
             return round(value)
