@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterable
 from zlib import crc32
 
+from looptool.conversation import moves_made
 from looptool.records import Sample
 
 SIMILAR = 0.7
@@ -57,18 +58,8 @@ def _shingles(sample: Sample) -> frozenset[int]:
     ]
     words = _WORD.findall(" ".join(said + wanted).casefold())
     cut = (words[at : at + _SHINGLE] for at in range(max(1, len(words) - _SHINGLE + 1)))
-    step = _moves_made(sample)
+    step = moves_made(sample.context)  # later steps are other samples
     return frozenset(crc32(" ".join(piece).encode("utf-8", "replace"), step) for piece in cut)
-
-
-def _moves_made(sample: Sample) -> int:
-    """How often the assistant has moved since the user spoke: later steps are other samples."""
-    moves = 0
-    for message in reversed(sample.context):
-        if message.role == "user":
-            break
-        moves += message.role == "assistant"
-    return moves
 
 
 def _bands(shingles: frozenset[int]) -> list[tuple[int, ...]]:

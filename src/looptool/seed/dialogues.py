@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
+from looptool.conversation import is_error
 from looptool.records import Dialogue, Label, Message, Origin, Sample, Scenario
 from looptool.teachers.base import DialogueBrief, Scene, Simulator
 
@@ -70,19 +70,11 @@ async def _answer(scene: Scene, teacher: Simulator, messages: list[Message], lab
     failed = False
     for n, call in enumerate(label.calls, made):
         result = await teacher.answer(now, call)
-        failed |= _is_error(result)
+        failed |= is_error(result)
         messages.append(
             Message(role="tool", content=result, tool_call_id=f"call_{n}", name=call.name)
         )
     return failed
-
-
-def _is_error(result: str) -> bool:
-    try:
-        value = json.loads(result)
-    except ValueError:
-        return False
-    return isinstance(value, dict) and "error" in value
 
 
 def samples_of(dialogue: Dialogue, **rest: Any) -> list[Sample]:

@@ -7,7 +7,8 @@ import json
 import re
 from collections.abc import Iterator, Sequence
 
-from looptool.records import Label, Message, ParsedOutput, Scenario, Tool, ToolCall, Turn
+from looptool.conversation import answered, is_error
+from looptool.records import Label, Message, Scenario, Tool, ToolCall, Turn
 from looptool.seed.dice import dice, stable
 from looptool.teachers.base import DialogueBrief, Scene
 from looptool.teachers.llm.calls import Chat, UnusableError
@@ -16,7 +17,7 @@ from looptool.teachers.llm.prompts import part, quote, render
 from looptool.teachers.llm.shapes import LineShape, MoveShape, PlanShape, ResultShape, TurnShape
 from looptool.teachers.llm.shown import shown_call, shown_messages, shown_tools
 from looptool.teachers.llm.voice import Voice
-from looptool.toolmatch import match, validate_call
+from looptool.toolmatch import same_move, validate_call
 
 _TELLING = re.compile(r"[._]|[a-z][A-Z]")
 
@@ -156,10 +157,7 @@ def check_calls(calls: Sequence[ToolCall], tools: Sequence[Tool]) -> None:
 
 
 def _agreed(one: Label | None, other: Label | None, tools: Sequence[Tool]) -> Label | None:
-    if one is None or other is None:
-        return None
-    output = ParsedOutput(calls=one.calls, content=one.content, begins_call=bool(one.calls))
-    return one if match(output, other, tools).matched else None
+    return one if one and other and same_move(one, other, tools) else None
 
 
 def _as_planned(scene: Scene, label: Label) -> bool:
@@ -182,7 +180,7 @@ async def answer(voice: Voice, scene: Scene, call: ToolCall) -> str:
     checked = validate_call(call, tool)
     if not checked.matched:
         return json.dumps({"error": f"Invalid request: {checked.detail}"}, ensure_ascii=False)
-    before = list(_results(scene.messages))
+    before = list(answered(scene.messages))
     known = next((result for made, result in reversed(before) if made == call), None)
     if known is not None and not is_error(known):
         return known
@@ -208,22 +206,3 @@ async def answer(voice: Voice, scene: Scene, call: ToolCall) -> str:
         return await voice.ask("tool", chat, ResultShape, returned, sample=sample)
     except UnusableError:
         return json.dumps({"error": "The service is not available."})
-
-
-def _results(messages: Sequence[Message]) -> Iterator[tuple[ToolCall, str]]:
-    """The calls that were answered, with their results, in order."""
-    open_calls: list[ToolCall] = []
-    for message in messages:
-        if message.tool_calls:
-            open_calls = list(message.tool_calls)
-        elif message.role == "tool" and open_calls:
-            yield open_calls.pop(0), message.content
-
-
-def is_error(result: str) -> bool:
-    """Whether a tool's result is an error."""
-    try:
-        value = json.loads(result)
-    except ValueError:
-        return False
-    return isinstance(value, dict) and "error" in value

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from looptool.config import Config
+from looptool.conversation import moves_made
 from looptool.errors import UserError
 from looptool.records import Failure, Judgement, Label, Sample, Tool, ToolCall, Turn
 from looptool.seed.constraint_tree import cast, snake_case
@@ -70,12 +71,12 @@ class OfflineTeacher:
 
     async def move(self, scene: Scene) -> Label | None:
         """The Assistant's next step in the script; None when its turn is over."""
-        step = self._step(scene, _moves_made(scene))
+        step = self._step(scene, moves_made(scene.messages))
         return step.label if step else None
 
     async def answer(self, scene: Scene, call: ToolCall) -> str:
         """The Tool agent's answer: the script's, or the world's to any other call."""
-        step = self._step(scene, _moves_made(scene) - 1)
+        step = self._step(scene, moves_made(scene.messages) - 1)
         if step is not None and call in step.label.calls and step.results:
             return step.results[step.label.calls.index(call)]
         tool = next((tool for tool in scene.brief.tools if tool.name == call.name), None)
@@ -114,13 +115,3 @@ class OfflineTeacher:
         beats = self._beats(scene.brief)
         steps = beats[scene.turn].steps if scene.turn < len(beats) else []
         return steps[index] if 0 <= index < len(steps) else None
-
-
-def _moves_made(scene: Scene) -> int:
-    """How often the assistant has moved since the user last spoke."""
-    count = 0
-    for message in reversed(scene.messages):
-        if message.role == "user":
-            break
-        count += message.role == "assistant"
-    return count

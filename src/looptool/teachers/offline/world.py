@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping
 from random import Random
 from typing import Any
 
+from looptool.conversation import result_value
 from looptool.records import Message, ToolCall, content_hash
 from looptool.seed.dice import dice
 from looptool.seed.kinds import draw
@@ -74,23 +75,11 @@ def respond(sense: Sense, call: ToolCall, seed: int, before: Iterable[Message] =
 
 def things_in(result: str) -> list[dict[str, Any]]:
     """The objects that a result speaks of; none in an error."""
-    try:
-        value = json.loads(result)
-    except ValueError:
-        return []
+    value = result_value(result)
     if not isinstance(value, dict) or "error" in value:
         return []
     things = value.get("results", [value])
     return [thing for thing in things if isinstance(thing, dict)]
-
-
-def is_error(result: str) -> bool:
-    """Whether a tool's result is an error."""
-    try:
-        value = json.loads(result)
-    except ValueError:
-        return False
-    return isinstance(value, dict) and "error" in value
 
 
 def _thing(

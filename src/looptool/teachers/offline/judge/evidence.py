@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 
+from looptool.conversation import answered, is_error
 from looptool.records import Message, ToolCall
 from looptool.teachers.offline.judge.moments import Day, blank_moments, days, times
 from looptool.teachers.offline.judge.quantities import Amount, amounts
@@ -100,15 +100,14 @@ def gather(context: Sequence[Message]) -> Evidence:
     last = max((n for n, m in enumerate(context) if m.role == "user"), default=-1)
     begin = _begin(context, last)
     asked = [m.content for m in context[begin : last + 1] if m.role == "user"]
-    told = [m for m in context if m.role == "tool" and not _is_error(m.content)]
+    told = [m for m in context if m.role == "tool" and not is_error(m.content)]
     given = [m.content for m in context if m.role in ("user", "system") or m in told]
     answers = [m.content for m in context[last + 1 :] if m in told]
-    calls = list(_answered(context[last + 1 :]))
     return Evidence(
         open=read("\n".join(asked)),
         said=read("\n".join(given)),
         fresh=read("\n".join((*asked, *answers))),
-        done=tuple(call for call, good in calls if good),
+        done=tuple(call for call, result in answered(context[last + 1 :]) if not is_error(result)),
         before=tuple(call for m in context for call in m.tool_calls),
     )
 
@@ -125,21 +124,3 @@ def _begin(context: Sequence[Message], last: int) -> int:
             break
         begin = asked
     return max(0, begin)
-
-
-def _answered(messages: Sequence[Message]) -> Iterator[tuple[ToolCall, bool]]:
-    """The calls since the user last spoke, and whether each was answered without an error."""
-    waiting: list[ToolCall] = []
-    for message in messages:
-        if message.role == "assistant":
-            waiting = list(message.tool_calls)
-        elif message.role == "tool" and waiting:
-            yield waiting.pop(0), not _is_error(message.content)
-
-
-def _is_error(result: str) -> bool:
-    try:
-        value = json.loads(result)
-    except (ValueError, RecursionError):
-        return False
-    return isinstance(value, dict) and "error" in value
