@@ -6,7 +6,7 @@ import pytest
 
 from looptool.records import Seed
 from looptool.seed.dice import dice
-from looptool.seed.evidence import read
+from looptool.seed.evidence import read, supports
 from looptool.seed.realise import realise
 from looptool.seed.surfaces import say, singular
 from looptool.seed.vocabulary import Param
@@ -54,6 +54,12 @@ def test_units_agree_with_their_number() -> None:
 @pytest.mark.parametrize("clock", ["00:00", "07:15", "12:00", "12:30", "18:30", "23:05"])
 def test_every_way_to_say_a_time_can_be_read_back(clock: str) -> None:
     assert all(clock in read(f"at {text} tomorrow").times for text in ways(param("time"), clock))
+
+
+@pytest.mark.parametrize("clock", ["90:00", "25:30", "25:30 PM"])
+def test_a_clock_beyond_the_day_is_read_as_text(clock: str) -> None:
+    assert supports(read(f"for {clock} of play"), clock, {"type": "string"})
+    assert not supports(read("for an hour"), clock, {"type": "string"})
 
 
 @pytest.mark.parametrize("day", ["2025-03-03", "2024-12-31", "2026-05-22"])

@@ -11,7 +11,7 @@ from typing import Any
 
 from looptool.records import Message
 from looptool.seed.kinds import MONTHS
-from looptool.seed.pools import pools
+from looptool.seed.pools import names_of
 
 _ONE_WORDS = """
 zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen
@@ -197,8 +197,7 @@ def _supports_text(evidence: Evidence, value: str, description: str) -> bool:
     if day or clock:
         dated = day is None or not evidence.dates.isdisjoint(_dates(value))
         return dated and (clock is None or clock in evidence.times)
-    names = _decoded(value)
-    if any(normal(name) in evidence.text for name in names):
+    if any(normal(name) in evidence.text for name in names_of(value)):
         return True
     parts = words.split()
     return bool(parts) and all(part in evidence.text for part in parts)
@@ -208,16 +207,5 @@ def _clock_of(value: str) -> str | None:
     match = re.search(r"(?:^|[T ])(\d{1,2}:\d{2})(?::\d{2})?(?: ?([AP])M)?", value)
     if match is None:
         return None
-    return next(_times(f"{match.group(1)} {match.group(2)}m" if match.group(2) else match.group(1)))
-
-
-def _decoded(value: str) -> tuple[str, ...]:
-    """What an ISO code stands for."""
-    known = pools()
-    names = [
-        name
-        for table in (known.countries, known.languages)
-        for name, code in table.items()
-        if code == value
-    ]
-    return (*names, *known.currencies.get(value, ()))
+    clock = f"{match.group(1)} {match.group(2)}m" if match.group(2) else match.group(1)
+    return next(_times(clock), None)

@@ -34,6 +34,14 @@ class Pools:
     colors: tuple[str, ...]
 
 
+def names_of(code: str) -> tuple[str, ...]:
+    """What the code of a country, a language or a currency stands for."""
+    known = pools()
+    tables = (known.countries, known.languages)
+    names = [name for table in tables for name, each in table.items() if each == code]
+    return (*names, *known.currencies.get(code, ()))
+
+
 def _names(text: str) -> tuple[str, ...]:
     return tuple(name.strip() for name in re.split(r"[,\n]", text) if name.strip())
 

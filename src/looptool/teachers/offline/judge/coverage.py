@@ -9,7 +9,7 @@ from typing import Any
 from looptool.teachers.offline.judge.demands import Path
 from looptool.teachers.offline.judge.evidence import Evidence
 from looptool.teachers.offline.judge.fit import vocabulary
-from looptool.teachers.offline.judge.grounding import Support, names_of
+from looptool.teachers.offline.judge.grounding import Support, code_names
 from looptool.teachers.offline.judge.moments import MONTHS, WEEKDAYS
 from looptool.teachers.offline.judge.moves import Read
 from looptool.teachers.offline.judge.quantities import amounts, time_unit
@@ -47,7 +47,7 @@ def unexplained(calls: Sequence[Read], evidence: Evidence, but: Path = ()) -> fr
     """
     known = frozenset(word for call in calls if call.tool for word in vocabulary(call.tool, but))
     said = " ".join(
-        f"{leaf.value} {' '.join(names_of(str(leaf.value)))}"
+        f"{leaf.value} {' '.join(code_names(str(leaf.value)))}"
         for call in calls
         for leaf in call.leaves.values()
         if leaf.grounds.support >= Support.DERIVED

@@ -7,7 +7,7 @@ from enum import IntEnum
 from typing import Any, NamedTuple
 
 from looptool.jsonvalue import shorten
-from looptool.seed.pools import pools
+from looptool.seed.pools import names_of, pools
 from looptool.seed.surfaces import LONG_UNITS
 from looptool.teachers.offline.judge.demands import Demand
 from looptool.teachers.offline.judge.evidence import Evidence, Reading
@@ -207,7 +207,7 @@ def _text(value: str, demand: Demand, reading: Reading) -> tuple[Support, str]:
         return moment
     if holds(reading.normal, said):
         return _literal(said, value, reading)
-    if any(holds(reading.normal, name) for name in names_of(value)):
+    if any(holds(reading.normal, name) for name in code_names(value)):
         return Support.STATED, f"{shorten(value)} is the code of what was said"
     squeezed = said.replace(" ", "")
     if len(squeezed) >= 4 and squeezed in reading.squeezed and _is_exact(value):
@@ -271,12 +271,9 @@ def _moment(value: str, reading: Reading) -> tuple[Support, str] | None:
     return Support.STATED, f"{shorten(value)} was said in another form"
 
 
-def names_of(value: str) -> list[str]:
-    """What a code of a country, a language or a currency stands for."""
-    known = pools()
-    tables = (known.countries, known.languages)
-    names = [name for table in tables for name, code in table.items() if code == value]
-    return [normal(name) for name in (*names, *known.currencies.get(value, ()))]
+def code_names(value: str) -> list[str]:
+    """What a code of a country, a language or a currency stands for, in normal form."""
+    return [normal(name) for name in names_of(value)]
 
 
 def _coded_names() -> frozenset[str]:
@@ -315,7 +312,7 @@ def _spoken(choice: str, reading: Reading) -> float:
     spelled_out = LONG_UNITS.get(choice) or LONG_UNITS.get(choice.upper())
     if spelled_out and roots(tokens(spelled_out)) <= reading.roots:
         return 1.5
-    if any(holds(reading.normal, name) for name in names_of(choice)):
+    if any(holds(reading.normal, name) for name in code_names(choice)):
         return 1.5
     meant = frozenset(root(word) for word in words if word not in STOP)
     if not meant:

@@ -11,7 +11,7 @@ from looptool.jsonvalue import values_equal
 from looptool.records import Label, Match, Mismatch, Tool, ToolCall
 from looptool.teachers.offline.judge.demands import Demands, Path, demands_of
 from looptool.teachers.offline.judge.evidence import Evidence
-from looptool.teachers.offline.judge.grounding import Grounds, Support, ground, names_of
+from looptool.teachers.offline.judge.grounding import Grounds, Support, code_names, ground
 from looptool.teachers.offline.judge.moments import days, month_number, same_day
 from looptool.teachers.offline.judge.words import holds, normal
 from looptool.toolmatch import validate_call
@@ -92,7 +92,7 @@ def _covers(other: Any, value: Any) -> bool:
     if isinstance(value, bool) or isinstance(other, bool):
         return False
     said, whole = normal(str(value)), normal(str(other))
-    if holds(whole, said) or (isinstance(other, str) and said in names_of(other)):
+    if holds(whole, said) or (isinstance(other, str) and said in code_names(other)):
         return True
     return isinstance(other, int) and month_number(str(value)) == other
 
