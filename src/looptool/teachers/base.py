@@ -95,10 +95,34 @@ class Case(Record):
 class Expense(Record):
     """Calls that were paid for, their tokens, and their price in the unit of the config."""
 
-    calls: int
-    prompt_tokens: int
-    completion_tokens: int
+    calls: int = 0
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
     cost: float = 0.0
+
+    @property
+    def tokens(self) -> int:
+        return self.prompt_tokens + self.completion_tokens
+
+    def __add__(self, other: Expense) -> Expense:
+        return Expense(
+            calls=self.calls + other.calls,
+            prompt_tokens=self.prompt_tokens + other.prompt_tokens,
+            completion_tokens=self.completion_tokens + other.completion_tokens,
+            cost=self.cost + other.cost,
+        )
+
+    def __sub__(self, other: Expense) -> Expense:
+        return Expense(
+            calls=self.calls - other.calls,
+            prompt_tokens=self.prompt_tokens - other.prompt_tokens,
+            completion_tokens=self.completion_tokens - other.completion_tokens,
+            cost=self.cost - other.cost,
+        )
+
+    def rounded(self) -> Expense:
+        """The cost without the noise of adding floats."""
+        return self.model_copy(update={"cost": round(self.cost, 9)})
 
 
 class Bill(Record):
@@ -108,13 +132,7 @@ class Bill(Record):
 
     def total(self) -> Expense:
         """The sum over the roles."""
-        spent = self.roles.values()
-        return Expense(
-            calls=sum(one.calls for one in spent),
-            prompt_tokens=sum(one.prompt_tokens for one in spent),
-            completion_tokens=sum(one.completion_tokens for one in spent),
-            cost=round(sum(one.cost for one in spent), 9),
-        )
+        return sum(self.roles.values(), Expense()).rounded()
 
     def summary(self) -> str:
         """One line."""

@@ -5,12 +5,12 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 from looptool.errors import UserError
+from looptool.teachers.base import Expense
 from looptool.teachers.llm.calls import Answer
 
 _TABLES = """
@@ -31,36 +31,6 @@ SELECT role, count(*), sum(prompt_tokens), sum(completion_tokens), sum(cost) FRO
     UNION ALL SELECT role, prompt_tokens, completion_tokens, cost FROM unanswered
 ) GROUP BY role
 """
-
-
-@dataclass(frozen=True)
-class Spent:
-    """Calls that were paid for, their tokens and their price."""
-
-    calls: int = 0
-    prompt_tokens: int = 0
-    completion_tokens: int = 0
-    cost: float = 0.0
-
-    @property
-    def tokens(self) -> int:
-        return self.prompt_tokens + self.completion_tokens
-
-    def __add__(self, other: Spent) -> Spent:
-        return Spent(
-            self.calls + other.calls,
-            self.prompt_tokens + other.prompt_tokens,
-            self.completion_tokens + other.completion_tokens,
-            self.cost + other.cost,
-        )
-
-    def __sub__(self, other: Spent) -> Spent:
-        return Spent(
-            self.calls - other.calls,
-            self.prompt_tokens - other.prompt_tokens,
-            self.completion_tokens - other.completion_tokens,
-            self.cost - other.cost,
-        )
 
 
 class CallCache:
@@ -97,11 +67,14 @@ class CallCache:
                     (bytes.fromhex(key), answer.text, answer.thought, *paid),
                 )
 
-    def spent(self) -> dict[str, Spent]:
+    def spent(self) -> dict[str, Expense]:
         """What was paid so far, by role."""
         with self._named():
             rows = self._database.execute(_SPENT).fetchall()
-        return {role: Spent(*rest) for role, *rest in rows}
+        return {
+            role: Expense(calls=calls, prompt_tokens=read, completion_tokens=written, cost=cost)
+            for role, calls, read, written, cost in rows
+        }
 
     def close(self) -> None:
         self._database.close()

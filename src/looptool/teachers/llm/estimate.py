@@ -23,8 +23,7 @@ from looptool.records import (
 from looptool.seed.constraint_tree import cast, draw_constraints
 from looptool.seed.context_tree import leaves, spread
 from looptool.seed.dialogues import samples_of, simulate
-from looptool.teachers.base import Case, DialogueBrief, Teacher, ToolBrief, Variation
-from looptool.teachers.llm.cache import Spent
+from looptool.teachers.base import Case, DialogueBrief, Expense, Teacher, ToolBrief, Variation
 from looptool.teachers.llm.ledger import Ledger
 
 SAMPLE = 4
@@ -141,7 +140,7 @@ class _Meter:
         return self._waited / max(1, self._calls)
 
 
-def _share(pieces: int, taken: Spent, tried: int) -> Portion:
+def _share(pieces: int, taken: Expense, tried: int) -> Portion:
     return Portion(
         pieces=pieces,
         calls=taken.calls / tried,

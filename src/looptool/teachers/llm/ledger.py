@@ -6,7 +6,7 @@ from collections import defaultdict
 
 from looptool.config import LlmTeacherConfig
 from looptool.teachers.base import Bill, Expense
-from looptool.teachers.llm.cache import CallCache, Spent
+from looptool.teachers.llm.cache import CallCache
 from looptool.teachers.llm.calls import Answer, StoppedError
 
 _MILLION = 1_000_000
@@ -21,11 +21,11 @@ class Ledger:
     def __init__(self, config: LlmTeacherConfig, cache: CallCache) -> None:
         self._config = config
         self._cache = cache
-        self._by_role = defaultdict(Spent, cache.spent())
-        self.total = sum(self._by_role.values(), Spent())
+        self._by_role = defaultdict(Expense, cache.spent())
+        self.total = sum(self._by_role.values(), Expense())
         self.served = self.total
 
-    def by_role(self) -> dict[str, Spent]:
+    def by_role(self) -> dict[str, Expense]:
         """What each role has cost so far."""
         return dict(sorted(self._by_role.items()))
 
@@ -41,10 +41,15 @@ class Ledger:
         """Count an answer out of the cache among those served; it is not paid again."""
         self.served += self._price(answer)
 
-    def _price(self, answer: Answer) -> Spent:
+    def _price(self, answer: Answer) -> Expense:
         tokens_in, tokens_out = answer.prompt_tokens, answer.completion_tokens
         cost = tokens_in * self._config.price_in + tokens_out * self._config.price_out
-        return Spent(1, tokens_in, tokens_out, cost / _MILLION)
+        return Expense(
+            calls=1,
+            prompt_tokens=tokens_in,
+            completion_tokens=tokens_out,
+            cost=cost / _MILLION,
+        )
 
     def allow(self, in_flight: int) -> None:
         """Raises StoppedError if one more call beside those in flight may break the budget.
@@ -67,13 +72,5 @@ class Ledger:
 
     def bill(self) -> Bill | None:
         """What was paid, by role; None if nothing was."""
-        roles = {
-            role: Expense(
-                calls=spent.calls,
-                prompt_tokens=spent.prompt_tokens,
-                completion_tokens=spent.completion_tokens,
-                cost=round(spent.cost, 9),
-            )
-            for role, spent in self.by_role().items()
-        }
+        roles = {role: spent.rounded() for role, spent in self.by_role().items()}
         return Bill(roles=roles) if roles else None
