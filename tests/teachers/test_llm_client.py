@@ -16,7 +16,7 @@ import pytest
 from looptool.config import LlmTeacherConfig
 from looptool.errors import UserError
 from looptool.teachers.llm.cache import CallCache
-from looptool.teachers.llm.calls import Answer, Ask, StoppedError, UnusableError
+from looptool.teachers.llm.calls import Answer, Ask, StoppedError, UnusableError, split_thought
 from looptool.teachers.llm.client import Client
 
 from .scripted_server import QUICK, Body, Script, Server
@@ -168,6 +168,13 @@ def test_thoughts_are_split_off(tmp_path: Path, message: Body) -> None:
     with Server(Script(dress=lambda text: message)) as server:
         (answer,) = complete(client_of(server.url, tmp_path), [ask("well?")])
         assert (answer.text, answer.thought) == ("yes", "hm")
+
+
+def test_thoughts_are_split_off_in_linear_time() -> None:
+    start = time.process_time()
+    assert split_thought("\n" * 200_000 + "yes") == ("", "yes")
+    assert split_thought(" " * 200_000 + "<think>hm") == ("hm", "")
+    assert time.process_time() - start < 1
 
 
 def test_an_answer_that_is_always_cut_costs_the_item_not_the_run(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from collections.abc import Callable, Coroutine
 from importlib.resources import files
 from pathlib import Path
@@ -29,8 +30,9 @@ from looptool.seed.dialogues import samples_of, simulate
 from looptool.teachers import load_teacher
 from looptool.teachers.base import Case, DialogueBrief, Scene, Teacher, ToolBrief, Variation
 from looptool.teachers.llm import LlmTeacher
+from looptool.teachers.llm.expander import sound_sample
 from looptool.teachers.llm.prompts import part, render
-from looptool.teachers.llm.shapes import ToolShape
+from looptool.teachers.llm.shapes import SampleShape, ToolShape
 from looptool.teachers.llm.structured import find_json, plain_schema
 
 from .scripted_model import outside, play, quoted
@@ -279,6 +281,33 @@ def test_json_is_found_whatever_stands_around_it() -> None:
     for text in ("", "none", '{"a": ', '{"a": NaN}'):
         with pytest.raises(ValueError, match=r"."):
             find_json(text)
+
+
+def test_json_is_found_in_linear_time() -> None:
+    start = time.process_time()
+    assert find_json("```json" + "\n" * 200_000 + '{"a": 1}') == {"a": 1}
+    assert time.process_time() - start < 1
+
+
+@pytest.mark.parametrize("result", ["[" * 1500, "", "{} {}", '{"a": NaN}'], ids=repr)
+def test_a_variation_with_a_result_that_is_no_json_is_unsound(result: str) -> None:
+    old = Sample.create((WEATHER,), ASKED, Label(calls=(ROME,)), Scenario.SINGLE)
+    judgement = Judgement(sample_id=old.id, verdict=Verdict.PRED_WRONG)
+    call = {"name": "get_weather", "arguments": {"city": "Oslo"}}
+    shape = SampleShape.model_validate(
+        {
+            "new_tools": [],
+            "conversation": [
+                {"role": "user", "content": "Weather in Oslo?"},
+                {"role": "assistant", "content": "", "calls": [call]},
+                {"role": "tool", "content": result},
+            ],
+            "move": {"considered": "", "calls": [call], "says": ""},
+        }
+    )
+    failure = Failure(sample=old, wrong=Label(), judgement=judgement)
+    with pytest.raises(ValueError, match=r"."):
+        sound_sample(shape, failure, Variation.DATA)
 
 
 def test_schemas_are_plain() -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -88,8 +87,6 @@ class RefusedError(Exception):
 CUT_TRIES = 3
 """How often a call is made whose answer is empty or reaches the token limit."""
 
-_THOUGHT = re.compile(r"\A\s*(?:<think>)?(.*?)</think>", re.DOTALL)
-
 
 def read_answer(body: bytes) -> Answer:
     """The answer in the body of a chat completion.
@@ -127,9 +124,10 @@ def _whole(text: str) -> str:
 
 def split_thought(content: str) -> tuple[str, str]:
     """Thought and text of `<think>…</think> text`; an unclosed thought leaves no text."""
-    found = _THOUGHT.match(content)
-    if found:
-        return found.group(1).strip(), content[found.end() :].strip()
-    if content.lstrip().startswith("<think>"):
-        return content.strip().removeprefix("<think>"), ""
-    return "", content.strip()
+    content = content.strip()
+    thought, closed, text = content.partition("</think>")
+    if closed:
+        return thought.removeprefix("<think>").strip(), text.strip()
+    if content.startswith("<think>"):
+        return content.removeprefix("<think>"), ""
+    return "", content

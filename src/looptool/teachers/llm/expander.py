@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import Sequence
 
+from looptool.jsonvalue import read_json
 from looptool.records import Failure, Label, Message, Origin, Sample, Scenario, Tool
 from looptool.teachers.base import Variation
 from looptool.teachers.llm.calls import UnusableError
@@ -98,7 +98,7 @@ def _conversation(said: Sequence[SaidShape], tools: Sequence[Tool]) -> tuple[Mes
             message = message.model_copy(
                 update={"tool_call_id": f"call_{results}", "name": owed.pop(0), "tool_calls": ()}
             )
-            json.loads(message.content)
+            _check_json(message.content)
             results += 1
         elif owed:
             raise ValueError(f"conversation: the call of {owed[0]} has no result")
@@ -112,6 +112,12 @@ def _conversation(said: Sequence[SaidShape], tools: Sequence[Tool]) -> tuple[Mes
         raise ValueError("conversation: it begins with the person, and ends with the person or "
                          "with results")  # fmt: skip
     return tuple(messages)
+
+
+def _check_json(result: str) -> None:
+    text = result.strip()
+    if read_json(text)[1] < len(text):
+        raise ValueError("conversation: a result is more than one JSON value")
 
 
 def _scenario(

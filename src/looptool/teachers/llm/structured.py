@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -19,8 +18,6 @@ Made = TypeVar("Made")
 
 REPAIRS = 2
 """How often a model is shown what is wrong with its answer."""
-
-_BLOCK = re.compile(r"```(?:json)?\s*\n(.*?)```", re.DOTALL)
 
 
 async def ask_for(
@@ -60,8 +57,9 @@ async def ask_for(
 
 def find_json(text: str) -> Any:
     """The JSON object in an answer, whatever stands around it. ValueError if there is none."""
-    for block in _BLOCK.findall(text):
-        text = block if "{" in block else text
+    for block in text.split("```")[1:-1:2]:
+        language, _, code = block.partition("\n")
+        text = code if language.strip() in ("", "json") and "{" in code else text
     start = text.find("{")
     if start < 0:
         raise ValueError("there is no JSON object in it")
