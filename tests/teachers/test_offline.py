@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from typing import Any
 
 import pytest
 
@@ -20,10 +21,14 @@ from looptool.seed.checks import fault_of
 from looptool.seed.constraint_tree import cast
 from looptool.seed.context_tree import leaves
 from looptool.seed.dialogues import samples_of, simulate
+from looptool.seed.dice import dice
+from looptool.seed.kinds import draw
 from looptool.teachers.base import DialogueBrief, Scene, ToolBrief, Variation
 from looptool.teachers.offline.infer import core_phrase
 from looptool.teachers.offline.sense import recognise
 from looptool.teachers.offline.teacher import OfflineTeacher
+from looptool.teachers.offline.understand import understand
+from looptool.toolcheck import check_tool, validate_call
 
 TRAVEL = [leaf for leaf in leaves() if leaf.path[:2] == ("travel", "flights")]
 TOOLS = tuple(cast(leaf.operation, leaf.group, 11) for leaf in TRAVEL)
@@ -142,3 +147,73 @@ def test_what_a_tool_does_is_read_off_its_name_and_description(
     name: str, description: str, expected: str
 ) -> None:
     assert core_phrase(Tool(name=name, description=description)) == expected
+
+
+NODE = {
+    "type": "object",
+    "properties": {"value": {"type": "string"}, "next": {"$ref": "#/$defs/N"}},
+    "required": ["value", "next"],
+}
+
+
+@pytest.mark.parametrize(
+    ("schema", "definition", "paths"),
+    [
+        ({"$ref": "#/$defs/N"}, NODE, {("x", "value")}),
+        ({"$ref": "#/$defs/N"}, {**NODE, "required": []}, {("x", "value")}),
+        ({"$ref": "#/$defs/N"}, {"$ref": "#/$defs/N"}, {("x",)}),
+        ({"$ref": "#/$defs/N"}, {"anyOf": [{"$ref": "#/$defs/N"}]}, {("x",)}),
+        ({"$ref": "#/$defs/N"}, {"$ref": "#/properties/y", "title": "Y"}, {("x",)}),
+        ({"$ref": "#/$defs/N"}, True, {("x",)}),
+        ({"anyOf": [True, {"type": "string"}]}, {}, {("x",)}),
+        ({"allOf": [False]}, {}, {("x",)}),
+    ],
+)
+def test_a_sound_schema_however_odd_is_understood(
+    schema: dict[str, Any], definition: Any, paths: set[tuple[str, ...]]
+) -> None:
+    properties = {"x": schema, "y": {"type": "integer"}}
+    parameters = {"properties": properties, "required": ["x"], "$defs": {"N": definition}}
+    tool = Tool.model_validate({"name": "get_x", "parameters": parameters})
+    check_tool(tool)
+    sense = understand(tool)
+    assert sense is not None
+    found = {place.path for slot in sense.slots.values() for place in slot.places}
+    assert found == paths | {("y",)}
+
+
+@pytest.mark.parametrize("kind", ["integer", "number"])
+@pytest.mark.parametrize(
+    ("name", "bounds"),
+    [
+        ("expiry_year", {"minimum": 2026}),
+        ("year", {"maximum": 1900}),
+        ("number_of_parts", {"exclusiveMinimum": 100}),
+        ("level", {"exclusiveMaximum": -3}),
+        ("level", {"exclusiveMinimum": 2, "exclusiveMaximum": 4}),
+        ("discount_percent", {"maximum": -1}),
+        ("discount_percent", {"minimum": 120}),
+        ("duration_minutes", {"minimum": 60}),
+        ("duration_minutes", {"maximum": 0}),
+        ("price_usd", {"maximum": 0}),
+        ("price_usd", {"minimum": 2.5, "maximum": 3.5}),
+    ],
+)
+def test_numbers_are_drawn_within_what_the_schema_allows(
+    kind: str, name: str, bounds: dict[str, Any]
+) -> None:
+    parameters = {"properties": {name: {"type": kind, **bounds}}, "required": [name]}
+    tool = Tool.model_validate({"name": "get_it", "parameters": parameters})
+    sense = understand(tool)
+    assert sense is not None
+    (slot,) = sense.slots.values()
+    for seed in range(20):
+        call = sense.call({slot.name: draw(slot.param, dice(seed))})
+        assert validate_call(call, tool).matched, call
+
+
+def test_a_number_that_no_value_can_be_is_not_spoken_of() -> None:
+    wanted = {"type": "integer", "minimum": 10, "maximum": 5}
+    parameters = {"properties": {"n": wanted}, "required": ["n"]}
+    tool = Tool.model_validate({"name": "get_it", "parameters": parameters})
+    assert understand(tool) is None

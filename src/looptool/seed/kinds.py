@@ -7,6 +7,7 @@ value is said is `surfaces.say`, how it stands in a call is `realise.realise`.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from datetime import date, timedelta
 from random import Random
@@ -107,8 +108,16 @@ def _bool(param: Param, rng: Random) -> bool:
     return rng.random() < (0.3 if param.default is True else 0.75)
 
 
-def _integer(param: Param, rng: Random) -> int:
-    low, high = round(param.min or 0), round(100 if param.max is None else param.max)
+def _between(param: Param, low: float, high: float) -> tuple[float, float]:
+    """The least and the greatest value; `low` and `high` where the parameter does not say."""
+    return low if param.min is None else param.min, high if param.max is None else param.max
+
+
+def _integer(param: Param, rng: Random) -> float:
+    least, most = _between(param, 0, 100)
+    low, high = math.ceil(least), math.floor(most)
+    if low > high:
+        return _number(param, rng)
     step = max(1, round(param.step or _round_step(low, high, rng)))
     start = low if param.step else -(-low // step) * step
     return start + step * rng.randrange(max(0, high - start) // step + 1)
@@ -122,14 +131,14 @@ def _round_step(low: int, high: int, rng: Random) -> int:
 
 
 def _number(param: Param, rng: Random) -> float:
-    low, high = param.min or 0.0, 100.0 if param.max is None else param.max
+    low, high = _between(param, 0.0, 100.0)
     step = param.step or (0.05 if high - low < 2 else 0.5 if high - low > 60 else 0.1)
     value = round(low + step * rng.randrange(int((high - low) / step + 1e-9) + 1), 4)
     return int(value) if value == int(value) else value
 
 
 def _money(param: Param, rng: Random) -> float:
-    low, high = param.min or 1, 1000 if param.max is None else param.max
+    low, high = _between(param, 1, 1000)
     if param.step:
         return _number(param, rng)
     if high < 100 and rng.random() < 0.4:
@@ -138,15 +147,16 @@ def _money(param: Param, rng: Random) -> float:
 
 
 def _percent(param: Param, rng: Random) -> float:
-    low, high = param.min or 0, 100 if param.max is None else param.max
+    low, high = _between(param, 0, 100)
     if param.step or high - low < 8:
         return _number(param.model_copy(update={"min": low, "max": high}), rng)
-    whole = rng.randrange(int(low), int(high) + 1)
-    return whole if rng.random() < 0.4 else max(int(-(-low // 1)), whole - whole % 5)
+    least = math.ceil(low)
+    whole = rng.randrange(least, math.floor(high) + 1)
+    return whole if rng.random() < 0.4 else max(least, whole - whole % 5)
 
 
 def _duration(param: Param, rng: Random) -> float:
-    low, high = round(param.min or 1), round(param.max or 10)
+    low, high = _between(param, 1, 10)
     usual = {"minutes": (15, 30, 45, 60, 90, 120), "seconds": (30, 60, 90, 120)}
     common = [n for n in usual.get(param.unit or "", ()) if low <= n <= high]
     if common and rng.random() < 0.6:
@@ -159,7 +169,8 @@ def _datetime(param: Param, rng: Random) -> str:
 
 
 def _year(param: Param, rng: Random) -> int:
-    return rng.randint(round(param.min or 1990), round(param.max or 2025))
+    low, high = _between(param, 1990, 2025)
+    return rng.randint(round(low), round(high))
 
 
 def _place(param: Param, rng: Random) -> str:

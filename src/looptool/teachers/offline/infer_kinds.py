@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 import tomllib
 from collections.abc import Mapping
@@ -15,6 +16,8 @@ from looptool.seed.pools import pools
 from looptool.seed.vocabulary import Param
 from looptool.teachers.offline.sense import is_point, words_of
 
+_FAR = 1e12
+"""Nobody asks for more of anything."""
 _PATH = Path(__file__).parent / "texts.toml"
 _UNITS = ("seconds", "minutes", "hours", "days", "weeks", "months", "years")
 UNIT_WORDS = {"km": "km", "kg": "kg", "cm": "cm", "mm": "mm", "meters": "meters", "miles": "miles",
@@ -150,31 +153,43 @@ def _array(
     return item.model_copy(update={"kind": "list", "of": item.kind, "about": about})
 
 
-def _numeric(name: str, schema: Mapping[str, Any], about: tuple[str, ...], tool: Tool) -> Param:
+def _numeric(
+    name: str, schema: Mapping[str, Any], about: tuple[str, ...], tool: Tool
+) -> Param | None:
     text, tokens = f"{name} {about[0]}".lower(), set(name.split("_"))
     whole = schema.get("type") in ("integer", "int")
-    low, high = _bounds(name, schema, whole)
-    if tokens & {"year"} and not tokens & {"years"} and "duration" not in text:
-        return _param(kind="year", about=about, min=max(low, 1990), max=2025)
+    is_year = "year" in tokens and "years" not in tokens and "duration" not in text
+    allowed = _allowed(schema, whole or is_year)
+    if allowed[0] > allowed[1]:
+        return None
+    low, high = _bounds(name, schema, allowed)
+    if is_year:
+        low, high = _moved(1990, 2025, allowed)
+        return _param(kind="year", about=about, min=low, max=high)
     if tokens & {"month"} and whole:
         return _param(kind="month", about=about)
     if name.endswith(("_id", "_number")) and whole and "number of" not in text:
         return _param(kind="id", about=about, noun=_noun(name, tool))
     unit = next((u for u in _UNITS if u in tokens or re.search(rf"\bin {u}\b|\b{u}\)", text)), None)
     if unit and (tokens & {"duration", "length", "time", "term", "period", "timeout", unit}):
-        return _param(kind="duration", about=about, unit=unit, min=1, max=min(high, 48))
+        low, high = _moved(1, min(high, 48), allowed)
+        return _param(kind="duration", about=about, unit=unit, min=low, max=high)
     if re.search(r"percent|%", text) and not re.search(r"0 (to|and) 1\b", text):
-        return _param(kind="percent", about=about, min=0, max=min(100, high))
+        low, high = _moved(0, min(100, high), allowed)
+        return _param(kind="percent", about=about, min=low, max=high)
     measure = next((UNIT_WORDS[word] for word in name.split("_")[1:] if word in UNIT_WORDS), None)
     if measure:
         kind = "integer" if whole else "number"
         return _param(kind=kind, about=about, unit=measure, min=low, max=high)
     if re.search(r"\busd\b|dollars|\$", text):
-        return _param(kind="money", about=about, min=max(1, low), max=high)
+        return _param(kind="money", about=about, min=min(max(1, low), high), max=high)
     return _param(kind="integer" if whole else "number", about=about, min=low, max=high)
 
 
-def _bounds(name: str, schema: Mapping[str, Any], whole: bool) -> tuple[float, float]:
+def _bounds(
+    name: str, schema: Mapping[str, Any], allowed: tuple[float, float]
+) -> tuple[float, float]:
+    """The range to draw from, within what is allowed: usual numbers of what the name says."""
     guess = (1, 100)
     for pattern, bounds in (
         (
@@ -190,20 +205,40 @@ def _bounds(name: str, schema: Mapping[str, Any], whole: bool) -> tuple[float, f
         if re.search(pattern, name):
             guess = bounds
             break
-    low, high = (_within_reason(schema.get(key)) for key in ("minimum", "maximum"))
-    low = guess[0] if not isinstance(low, int | float) else low
-    high = max(low + 9, guess[1]) if not isinstance(high, int | float) else high
-    if high < low:
-        low = high - 9
-    exclusive = _within_reason(schema.get("exclusiveMinimum"))
-    if isinstance(exclusive, int | float):
-        low = max(low, exclusive + (1 if whole else 0.5))
+    low = _bound(schema, "minimum", guess[0])
+    high = _bound(schema, "maximum", max(low + 9, guess[1]))
+    low, high = _moved(high - 9 if high < low else low, high, allowed)
     return low, min(high, low + 100_000)
 
 
-def _within_reason(bound: Any) -> Any:
-    """A bound that people could speak of: nobody asks for 10^300 of anything."""
-    return max(-1e12, min(1e12, bound)) if isinstance(bound, int | float) else bound
+def _moved(low: float, high: float, allowed: tuple[float, float]) -> tuple[float, float]:
+    """What is allowed of a range; where nothing is, the nearest ten that are."""
+    least, most = allowed
+    if low > most:
+        return max(least, most - 9), most
+    if high < least:
+        return least, min(least + 9, most)
+    return max(low, least), min(high, most)
+
+
+def _allowed(schema: Mapping[str, Any], whole: bool) -> tuple[float, float]:
+    """The least and the greatest number that the schema allows."""
+    least, above = (_bound(schema, key, -_FAR) for key in ("minimum", "exclusiveMinimum"))
+    most, below = (_bound(schema, key, _FAR) for key in ("maximum", "exclusiveMaximum"))
+    if whole:
+        least, above = math.ceil(least), math.floor(above) + 1
+        most, below = math.floor(most), math.ceil(below) - 1
+    else:
+        gap = min(0.5, (min(most, below) - max(least, above)) / 4)
+        above, below = above + gap, below - gap
+    return max(least, above), min(most, below)
+
+
+def _bound(schema: Mapping[str, Any], key: str, otherwise: float) -> float:
+    bound = schema.get(key)
+    if isinstance(bound, bool) or not isinstance(bound, int | float):
+        return otherwise
+    return max(-_FAR, min(_FAR, bound))
 
 
 def _string(name: str, schema: Mapping[str, Any], about: tuple[str, ...], tool: Tool) -> Param:

@@ -19,7 +19,9 @@ from looptool.seed.constraint_tree import snake_case
 from looptool.seed.context_tree import Leaf, leaves
 from looptool.seed.realise import realise
 from looptool.seed.vocabulary import Operation, Param
+from looptool.toolshape import pointed_at
 
+_MAX_DEPTH = 8
 LATITUDES, LONGITUDES = ("latitude", "lat"), ("longitude", "lon", "lng", "long")
 
 
@@ -89,37 +91,52 @@ def property_places(parameters: Mapping[str, Any]) -> Iterator[Place]:
     """The leaves of an object schema in order. Objects that hold a point are one leaf; what
     stands in an optional object that has required properties of its own is left out.
     """
-    required = parameters.get("required", ())
-    properties = parameters.get("properties", {})
+    yield from _places(parameters, parameters, frozenset())
+
+
+def _places(
+    schema: Mapping[str, Any], root: Mapping[str, Any], around: frozenset[int]
+) -> Iterator[Place]:
+    """`around` are the objects that this one stands in, by their properties: what stands in itself,
+    as in a linked list, is left out, and what is nested too deeply.
+    """
+    required = schema.get("required")
+    properties = schema.get("properties", {})
+    around |= {id(properties)}
     for name, raw in properties.items():
-        schema = resolved(raw, parameters)
-        needed = name in required
-        inner = schema.get("properties")
-        if not isinstance(inner, dict) or not inner or is_point(schema):
-            yield Place((name,), schema, needed)
-        elif needed or not schema.get("required"):
-            nested = {**schema, "$defs": parameters.get("$defs", {})}
-            for place in property_places(nested):
+        value = _resolved(raw, root, set())
+        needed = isinstance(required, list) and name in required
+        inner = value.get("properties")
+        if not isinstance(inner, dict) or not inner or is_point(value):
+            yield Place((name,), value, needed)
+        elif id(inner) in around or len(around) > _MAX_DEPTH:
+            continue
+        elif needed or not value.get("required"):
+            for place in _places(value, root, around):
                 yield Place((name, *place.path), place.schema, needed and place.required)
 
 
-def resolved(schema: Any, root: Mapping[str, Any]) -> dict[str, Any]:
-    """The schema with a local `$ref`, a nullable type or the first of `anyOf` spelled out."""
-    if not isinstance(schema, dict):
-        return {}
-    return _resolved(schema, root)
+def _resolved(raw: Any, root: Mapping[str, Any], followed: set[str]) -> dict[str, Any]:
+    """The schema with local `$ref`s, a nullable type or the first of `anyOf` spelled out.
 
-
-def _resolved(schema: dict[str, Any], root: Mapping[str, Any]) -> dict[str, Any]:
-    reference = schema.get("$ref", "")
-    if isinstance(reference, str) and reference.startswith(("#/$defs/", "#/definitions/")):
-        target = root.get(reference.split("/")[1], {}).get(reference.rsplit("/", 1)[-1], {})
-        schema = {**target, **{k: v for k, v in schema.items() if k != "$ref"}}
+    What is no object (`true`, `false`) says nothing: `{}`. A reference is followed once.
+    """
+    schema: dict[str, Any] = raw if isinstance(raw, dict) else {}
+    while isinstance(schema.get("$ref"), str):
+        rest = {k: v for k, v in schema.items() if k != "$ref"}
+        target = None if schema["$ref"] in followed else pointed_at(root, schema["$ref"])
+        followed.add(schema["$ref"])
+        schema = {**target, **rest} if isinstance(target, dict) else rest
     for keyword in ("anyOf", "oneOf", "allOf"):
-        options = [each for each in schema.get(keyword, ()) if each.get("type") != "null"]
-        if options:
+        options = schema.get(keyword)
+        kept = [
+            option
+            for option in (options if isinstance(options, list) else ())
+            if isinstance(option, dict) and option.get("type") != "null"
+        ]
+        if kept:
             rest = {k: v for k, v in schema.items() if k != keyword}
-            schema = {**resolved(options[0], root), **rest}
+            schema = {**_resolved(kept[0], root, followed), **rest}
     kinds = schema.get("type")
     if isinstance(kinds, list):
         schema = {**schema, "type": next((kind for kind in kinds if kind != "null"), "string")}
@@ -128,7 +145,8 @@ def _resolved(schema: dict[str, Any], root: Mapping[str, Any]) -> dict[str, Any]
 
 def is_point(schema: Mapping[str, Any]) -> bool:
     """An object of a latitude and a longitude."""
-    names = [snake_case(name) for name in schema.get("properties", {})]
+    properties = schema.get("properties")
+    names = [snake_case(name) for name in properties] if isinstance(properties, dict) else []
     return len(names) == 2 and names[0] in LATITUDES and names[1] in LONGITUDES
 
 
