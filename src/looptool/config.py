@@ -211,7 +211,8 @@ class VerifyConfig(_Section):
     enabled: bool = True
     """False: no label is corrected (the paper's ablation)."""
     min_sensitivity: Share = 0.5
-    """Below this, on its calibration set, a judge corrects nothing."""
+    """Below this on its calibration set, or for one error type where it decides, a judge corrects
+    nothing."""
     min_specificity: Share = 0.8
     """Likewise for accepting right labels."""
     max_order_flips: Share = 0.3

@@ -72,8 +72,9 @@ def test_a_judge_that_finds_nothing_is_not_sensitive(trusted: list[Sample]) -> N
 def test_a_judge_that_follows_the_order_fails_by_its_flips() -> None:
     good = {"wrong_value": wilson(9, 10)}
     flips = Calibration(
-        judge="j", sensitivity=good, specificity=good, order_flips=wilson(4, 10), verdicts={}
-    )
+        judge="j", sensitivity=good, decided=good, specificity=good, order_flips=wilson(4, 10),
+        verdicts={},
+    )  # fmt: skip
     assert flips.failing(FLOORS) == "order flips 0.40 are above 0.30"
 
 
@@ -81,14 +82,36 @@ def test_one_error_type_fails_a_judge_only_when_its_whole_interval_is_below() ->
     def with_missing(hits: int, total: int) -> Calibration:
         sensitivity = {"wrong_value": wilson(50, 50), "missing_argument": wilson(hits, total)}
         return Calibration(
-            judge="j", sensitivity=sensitivity, specificity={"wrong_value": wilson(50, 50)},
-            order_flips=wilson(0, 50), verdicts={},
+            judge="j", sensitivity=sensitivity, decided=sensitivity,
+            specificity={"wrong_value": wilson(50, 50)}, order_flips=wilson(0, 50), verdicts={},
         )  # fmt: skip
 
     assert with_missing(2, 6).failing(FLOORS) is None
     assert (
         with_missing(2, 30).failing(FLOORS) == "sensitivity of missing_argument 0.07 is below 0.50"
     )
+
+
+def test_a_type_left_undecided_fails_nobody_and_a_type_taken_for_right_does(
+    trusted: list[Sample],
+) -> None:
+    def measured(where_one_is_missing: Verdict) -> Calibration:
+        class Partial(ScriptedJudge):
+            async def judge(self, case: Case) -> Judgement:
+                said = await super().judge(case)
+                sides = (case.prediction, case.label)
+                if all(len(call.arguments) >= 2 for side in sides for call in side.calls):
+                    return said
+                return said.model_copy(update={"verdict": where_one_is_missing})
+
+        judge = Partial(truth={sample.id: sample.label for sample in trusted})
+        return calibrate(judge, trusted, 60, 1, InMemory(), "c")
+
+    undecided, accepting = measured(Verdict.UNDECIDED), measured(Verdict.BOTH_CORRECT)
+    for result in (undecided, accepting):
+        assert result.sensitivity["missing_argument"].share == 0
+    assert undecided.failing(FLOORS) is None
+    assert accepting.failing(FLOORS) == "sensitivity of missing_argument 0.00 is below 0.50"
 
 
 def test_without_trusted_samples_no_judge_is_trusted_and_no_share_is_claimed() -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import cycle
 from random import Random
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
@@ -63,13 +63,15 @@ class Rate(Record):
 class Calibration(Record):
     """How far a judge can be trusted.
 
-    `sensitivity` by error type: planted labels that it would have replaced by the right prediction.
-    `specificity` by error type, and `EQUAL`: right labels that it left standing. `order_flips`:
-    pairs where it called the same role wrong both ways round.
+    `sensitivity` by error type: planted labels that it would have replaced by the right prediction;
+    `decided` the same among those on which it took a side for one of the two. `specificity` by
+    error type, and `EQUAL`: right labels that it left standing. `order_flips`: pairs where it
+    called the same role wrong both ways round.
     """
 
     judge: str
     sensitivity: dict[str, Rate]
+    decided: dict[str, Rate]
     specificity: dict[str, Rate]
     order_flips: Rate
     verdicts: dict[str, int]
@@ -89,12 +91,13 @@ class Calibration(Record):
         """The floor that the judge misses, in words; None if it misses none.
 
         Overall rates are held to the floors as measured. A single error type, of which a run's
-        small set holds few, is held to it only when its whole interval lies below.
+        small set holds few, is held to it only when its whole interval lies below, and for
+        sensitivity by what was decided: who leaves a type undecided leaves its labels as they are.
         """
         if not self.found.total:
             return "no error could be planted to measure it on"
         floors = (
-            ("sensitivity", self.found, config.min_sensitivity, self.sensitivity),
+            ("sensitivity", self.found, config.min_sensitivity, self.decided),
             ("specificity", self.spared, config.min_specificity, self.specificity),
         )
         for name, overall, floor, by_kind in floors:
@@ -190,13 +193,14 @@ def calibration_table(calibration: Calibration) -> Table:
     """What `looptool calibrate` prints."""
     from rich.table import Table
 
-    table = Table("planted error", "sensitivity", "specificity", title=calibration.summary())
-    for kind in calibration.specificity:
-        found = calibration.sensitivity.get(kind)
-        table.add_row(kind, str(found) if found else "", str(calibration.specificity[kind]))
+    columns = ("planted error", "sensitivity", "of what was decided", "specificity")
+    table = Table(*columns, title=calibration.summary())
+    for kind, spared in calibration.specificity.items():
+        found, decided = calibration.sensitivity.get(kind), calibration.decided.get(kind)
+        table.add_row(kind, str(found or ""), str(decided or ""), str(spared))
     table.add_section()
-    table.add_row("all", str(calibration.found), str(calibration.spared))
-    table.add_row("order flips", str(calibration.order_flips), "")
+    table.add_row("all", str(calibration.found), "", str(calibration.spared))
+    table.add_row("order flips", str(calibration.order_flips), "", "")
     return table
 
 
@@ -253,6 +257,7 @@ def _counted(
 ) -> Calibration:
     """`planted`: the verdicts where the label was the planted one; `swapped`: the other way."""
     found: defaultdict[str, list[bool]] = defaultdict(list)
+    decided: defaultdict[str, list[bool]] = defaultdict(list)
     spared: defaultdict[str, list[bool]] = defaultdict(list)
     flips = 0
     for kind, first, second in zip(kinds, planted, swapped, strict=True):
@@ -260,13 +265,20 @@ def _counted(
             spared[kind].append(first is not Verdict.LABEL_WRONG)
         else:
             found[kind].append(first is Verdict.LABEL_WRONG)
+            if first not in (Verdict.UNDECIDED, Verdict.BOTH_WRONG):
+                decided[kind].append(first is Verdict.LABEL_WRONG)
         spared[kind].append(second is not Verdict.LABEL_WRONG)
         flips += first is second and first in (Verdict.PRED_WRONG, Verdict.LABEL_WRONG)
     return Calibration(
         judge=judge,
-        sensitivity={kind: wilson(sum(hits), len(hits)) for kind, hits in sorted(found.items())},
-        specificity={kind: wilson(sum(hits), len(hits)) for kind, hits in sorted(spared.items())},
+        sensitivity=_rates(found),
+        decided=_rates(decided),
+        specificity=_rates(spared),
         order_flips=wilson(flips, len(kinds)),
         verdicts=dict(Counter(verdict.value for verdict in (*planted, *swapped))),
         cost=cost,
     )
+
+
+def _rates(found: Mapping[str, Sequence[bool]]) -> dict[str, Rate]:
+    return {kind: wilson(sum(hits), len(hits)) for kind, hits in sorted(found.items())}
