@@ -107,11 +107,12 @@ def test_a_type_left_undecided_fails_nobody_and_a_type_taken_for_right_does(
         judge = Partial(truth={sample.id: sample.label for sample in trusted})
         return calibrate(judge, trusted, 60, 1, InMemory(), "c")
 
+    floors = VerifyConfig(min_specificity=0)
     undecided, accepting = measured(Verdict.UNDECIDED), measured(Verdict.BOTH_CORRECT)
     for result in (undecided, accepting):
         assert result.sensitivity["missing_argument"].share == 0
-    assert undecided.failing(FLOORS) is None
-    assert accepting.failing(FLOORS) == "sensitivity of missing_argument 0.00 is below 0.50"
+    assert undecided.failing(floors) is None
+    assert accepting.failing(floors) == "sensitivity of missing_argument 0.00 is below 0.50"
 
 
 def test_without_trusted_samples_no_judge_is_trusted_and_no_share_is_claimed() -> None:
