@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import Counter
+from itertools import permutations
 from random import Random
 from typing import Any
 
@@ -302,7 +303,7 @@ def verdict_on(sample: Sample, prediction: Label, label: Label) -> V:
     return asyncio.run(RuleJudge().judge(case)).verdict
 
 
-def test_it_is_worth_its_keep_on_planted_errors(samples: list[Sample]) -> None:
+def test_it_finds_planted_errors_and_leaves_right_labels_alone(samples: list[Sample]) -> None:
     found: Counter[ErrorType] = Counter()
     tried: Counter[ErrorType] = Counter()
     wrong = 0
@@ -314,9 +315,19 @@ def test_it_is_worth_its_keep_on_planted_errors(samples: list[Sample]) -> None:
             tried[error] += 1
             found[error] += verdict_on(sample, sample.label, planted) is V.LABEL_WRONG
             wrong += verdict_on(sample, planted, sample.label) is V.LABEL_WRONG
-    assert sum(found.values()) / sum(tried.values()) >= 0.8
-    assert sum(found.values()) / (sum(found.values()) + wrong) >= 0.95
-    assert all(found[error] / tried[error] >= 0.4 for error in tried if tried[error] > 20)
+    assert sum(found.values()) / sum(tried.values()) >= 0.7
+    assert sum(found.values()) / (sum(found.values()) + wrong) >= 0.99
+    assert all(found[error] / tried[error] >= 0.3 for error in tried if tried[error] > 20)
+
+
+def test_a_wrong_label_is_rarely_replaced_by_another_wrong_one(samples: list[Sample]) -> None:
+    replaced = tried = 0
+    for sample in samples:
+        spoilt = [plant(sample, error, Random(f"{sample.id}{error}")) for error in ErrorType]
+        for label, prediction in permutations([each for each in spoilt if each], 2):
+            tried += 1
+            replaced += verdict_on(sample, prediction, label) is V.LABEL_WRONG
+    assert tried > 1000 and replaced / tried < 0.03
 
 
 def test_it_accepts_what_is_right(samples: list[Sample]) -> None:

@@ -43,7 +43,7 @@ def unexplained(calls: Sequence[Read], evidence: Evidence, but: Path = ()) -> fr
     What the schema says of the parameter at `but` accounts for nothing.
 
     They may be another way to say what an argument says. Sentences before the first that speaks
-    of the call are small talk.
+    of the call are small talk; where none does ("the same again, but …") all count.
     """
     known = frozenset(word for call in calls if call.tool for word in vocabulary(call.tool, but))
     said = " ".join(
@@ -54,15 +54,15 @@ def unexplained(calls: Sequence[Read], evidence: Evidence, but: Path = ()) -> fr
     )
     given = roots(tokens(said)) | frozenset(tokens(said))
     rest: set[str] = set()
+    talk: set[str] = set()
     begun = False
     for sentence in _SENTENCE.split(evidence.open.text):
         words = [word for word in tokens(sentence) if not _is_filler(word)]
         new = {root(w) for w in words} - given
         unknown = {word for word in new if not meets(word, known)}
         begun = begun or len(unknown) < len(words) or len(words) > len(new)
-        if begun:
-            rest |= unknown
-    return frozenset(rest)
+        (rest if begun else talk).update(unknown)
+    return frozenset(rest if begun else talk)
 
 
 def completes(

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 from looptool.jsonvalue import shorten, values_equal
 from looptool.records import Tool
+from looptool.teachers.offline.judge.alignment import aligned
 from looptool.teachers.offline.judge.coverage import completes, unexplained
 from looptool.teachers.offline.judge.demands import Demand
 from looptool.teachers.offline.judge.evidence import Evidence
@@ -42,7 +43,7 @@ def call_differences(
     sides: tuple[list[Read], list[Read]], tools: Sequence[Tool], evidence: Evidence
 ) -> Iterator[Finding]:
     """The findings on two moves that both call."""
-    pairs, left = _aligned(*sides)
+    pairs, left = aligned(*sides)
     for one, other in pairs:
         yield from _argument_differences((one, other), sides, evidence)
     for one, other in zip(left[0], left[1], strict=False):
@@ -51,36 +52,6 @@ def call_differences(
     for side in (PREDICTION, LABEL):
         for extra in left[side][common:]:
             yield from _one_more(side, extra, sides, tools, evidence)
-
-
-def _aligned(
-    one: list[Read], other: list[Read]
-) -> tuple[list[tuple[Read, Read]], tuple[list[Read], list[Read]]]:
-    """Calls of one tool paired, the most alike first; and what stays unpaired on each side."""
-    rest, pairs, alone = list(other), [], []
-    candidates = sorted(
-        ((_distance(a, b), i, j) for i, a in enumerate(one) for j, b in enumerate(other)
-         if a.call.name == b.call.name)
-    )  # fmt: skip
-    taken: tuple[set[int], set[int]] = (set(), set())
-    for _, i, j in candidates:
-        if i not in taken[0] and j not in taken[1]:
-            taken[0].add(i)
-            taken[1].add(j)
-            pairs.append((one[i], other[j]))
-    alone = [a for i, a in enumerate(one) if i not in taken[0]]
-    rest = [b for j, b in enumerate(other) if j not in taken[1]]
-    return pairs, (alone, rest)
-
-
-def _distance(one: Read, other: Read) -> int:
-    paths = one.leaves.keys() | other.leaves.keys()
-    return sum(
-        path not in one.leaves
-        or path not in other.leaves
-        or not values_equal(one.leaves[path].value, other.leaves[path].value)
-        for path in paths
-    )
 
 
 def _argument_differences(
@@ -319,7 +290,9 @@ def _other_tool(
     more = missed[LABEL] - missed[PREDICTION]
     lead = more or margin
     side = LABEL if lead > 0 else PREDICTION
-    strength = SURE if margin * more >= 0 and abs(more + margin / 2) >= 1 else LIKELY
+    strong = margin * more >= 0 and abs(more + margin / 2) >= 1
+    sure = strong and (side is PREDICTION or more > 0)  # words alone replace no label
+    strength = SURE if sure else LIKELY
     if margin * more < 0 and not calls[side].valid.matched:  # it had no chance to say more
         why = f"the words of the request fit {calls[side].call.name} better"
         yield Finding(1 - side, LIKELY, why, "")

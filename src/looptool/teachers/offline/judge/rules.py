@@ -22,22 +22,32 @@ from looptool.teachers.offline.judge.fit import speaks_of
 from looptool.teachers.offline.judge.flaws import flaws, loose_texts
 from looptool.teachers.offline.judge.grounding import Support
 from looptool.teachers.offline.judge.moves import Read, read_move
+from looptool.teachers.offline.judge.soundness import unsure, well_founded
 
 
 class RuleJudge:
     """Weighs two moves by tools and conversation, without a model; it never sees the truth.
 
     A label is called wrong only where something certain speaks against it, nothing speaks against
-    the prediction, and no difference stays open: a right label lost costs more than a wrong one
-    kept. Against a prediction less is enough.
+    the prediction, no difference stays open, and the two differ in one place: labels are rarely
+    off in two, predictions often, and a right label lost costs more than a wrong one kept.
+    Against a prediction less is enough.
     """
 
     name = "rules"
 
     async def judge(self, case: Case) -> Judgement:
         """The verdict, with what speaks against each side in plain words."""
-        findings = list(_findings(case))
-        verdict = _verdict(findings, case)
+        evidence = gather(case.context)
+        sides = (
+            read_move(case.prediction, case.tools, evidence),
+            read_move(case.label, case.tools, evidence),
+        )
+        findings = list(_findings(case, sides, evidence))
+        verdict = _verdict(findings)
+        if verdict is Verdict.LABEL_WRONG and (why := unsure(case.prediction, sides, evidence)):
+            findings.append(undecided(why))
+            verdict = Verdict.UNDECIDED
         analysis, approach = _told(findings, verdict)
         return Judgement(
             sample_id=case.sample_id,
@@ -61,12 +71,9 @@ class RuleJudge:
         return None
 
 
-def _findings(case: Case) -> Iterator[Finding]:
-    evidence = gather(case.context)
-    sides = (
-        read_move(case.prediction, case.tools, evidence),
-        read_move(case.label, case.tools, evidence),
-    )
+def _findings(
+    case: Case, sides: tuple[list[Read], list[Read]], evidence: Evidence
+) -> Iterator[Finding]:
     for side in (PREDICTION, LABEL):
         yield from _own_faults(side, sides[side], sides[1 - side], evidence)
     if sides[0] and sides[1]:
@@ -132,7 +139,7 @@ def _call_or_none(side: int, calls: list[Read], evidence: Evidence) -> Iterator[
     doubts = [finding for call in due for finding in _doubts(side, call, evidence)]
     if doubts or not due:
         yield from doubts
-    elif all(_well_founded(call, evidence) for call in due):
+    elif all(well_founded(call) for call in due):
         names = " and ".join(dict.fromkeys(call.call.name for call in due))
         why = f"the request asks for {names}, and all that it needs was said"
         yield Finding(1 - side, LIKELY, why, f"Call {names}.")
@@ -175,16 +182,7 @@ def _only_of_results(call: Read, evidence: Evidence) -> bool:
     )
 
 
-def _well_founded(call: Read, evidence: Evidence) -> bool:
-    """Valid, and every required value said."""
-    return call.valid.matched and all(
-        leaf.grounds.support >= Support.DERIVED
-        for path, leaf in call.leaves.items()
-        if call.demands.at(path).required
-    )
-
-
-def _verdict(findings: list[Finding], case: Case) -> Verdict:
+def _verdict(findings: list[Finding]) -> Verdict:
     against = [
         max((f.strength for f in findings if f.side == side), default=0)
         for side in (PREDICTION, LABEL)
