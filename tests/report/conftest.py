@@ -233,8 +233,9 @@ def _tell(story: _Story, rounds: int, until: str) -> Iterator[str]:
     yield "warm-start"
     rate = {kind.value: wilson(8, 9) for kind in ErrorType}
     calibration = Calibration(
-        judge="offline rules", sensitivity=rate, decided=rate, specificity=rate | {EQUAL: wilson(9, 9)},
-        order_flips=wilson(1, 63), verdicts={"LABEL_WRONG": 56, "PRED_WRONG": 70},
+        judge="offline rules", sensitivity=rate, decided=rate,
+        specificity=rate | {EQUAL: wilson(9, 9)}, order_flips=wilson(1, 63),
+        verdicts={"LABEL_WRONG": 56, "PRED_WRONG": 70},
     )  # fmt: skip
     dataset = first_share(story.train, story.config.merge)
     used: set[str] = set()
