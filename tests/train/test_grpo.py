@@ -28,10 +28,8 @@ Rule = Callable[[list[int]], float]
 def score(monkeypatch: pytest.MonkeyPatch, rule: Rule) -> None:
     """The judge of completions is the seam that is faked: a random model calls no tools."""
 
-    def reward(
-        chat: object, sample: Sample, completions: Sequence[list[int]]
-    ) -> tuple[list[float], list[object]]:
-        return [rule(completion) for completion in completions], []
+    def reward(chat: object, sample: Sample, completions: Sequence[list[int]]) -> list[float]:
+        return [rule(completion) for completion in completions]
 
     monkeypatch.setattr(grpo, "reward", reward)
 

@@ -286,7 +286,7 @@ class ToolTrainer(SharedPrefixGRPOTrainer):
         groups = []
         for index, completions in zip(indices, sampled, strict=True):
             ids = [completion.ids for completion in completions]
-            rewards, _ = reward(task.chat, task.chooser.samples[index], ids)
+            rewards = reward(task.chat, task.chooser.samples[index], ids)
             right = sum(map(int, rewards))
             task.chooser.learn(index, right, len(rewards) - right)
             truncated = sum(not completion.stopped for completion in completions)

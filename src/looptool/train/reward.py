@@ -5,16 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from looptool.chat import ChatFormat
-from looptool.records import Match, Sample
+from looptool.records import Sample
 from looptool.toolmatch import match
 
 
-def reward(
-    chat: ChatFormat, sample: Sample, completions: Sequence[Sequence[int]]
-) -> tuple[list[float], list[Match]]:
-    """Rewards of a group's completions (token ids, stop token included), and their reasons."""
-    reasons = [
-        match(chat.parse(chat.decode(completion)), sample.label, sample.tools)
-        for completion in completions
-    ]
-    return [float(reason.matched) for reason in reasons], reasons
+def reward(chat: ChatFormat, sample: Sample, completions: Sequence[Sequence[int]]) -> list[float]:
+    """Rewards of a group's completions (token ids, stop token included)."""
+    parsed = (chat.parse(chat.decode(completion)) for completion in completions)
+    return [float(match(each, sample.label, sample.tools).matched) for each in parsed]

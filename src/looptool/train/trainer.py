@@ -49,7 +49,7 @@ class SharedPrefixGRPOTrainer(GRPOTrainer):
             logger.warning("shared prefix not used: %s; taking TRL's plain path", reason)
 
     def check_shared_prefix(self, prompt: list[int], completions: list[list[int]]) -> None:
-        """Compare both paths on one group; raises RuntimeError if they are not the same."""
+        """Compare both paths on one group; raises UserError if they are not the same."""
         if self.shared_prefix:
             self_check(self.model, Group.of_completions(prompt, completions), self.temperature)
 
