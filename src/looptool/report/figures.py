@@ -118,8 +118,8 @@ def _round(round: RoundHistory) -> dict[str, Any]:
                 "right": step.groups_right,
                 "wrong": step.groups_wrong,
                 "used": step.groups_used,
-                "sampling": step.rollout_seconds,
-                "updating": step.update_seconds,
+                "rollout_seconds": step.rollout_seconds,
+                "update_seconds": step.update_seconds,
             }
             for step in (round.stats.steps if round.stats else ())
         ],

@@ -109,7 +109,7 @@ function training(data) {
         const fifth = Math.max(1, Math.floor(round.steps.length / 5));
         return [round.number, round.steps.length, mean(round.steps.slice(0, fifth)), mean(round.steps.slice(-fifth)),
           total("used", round.steps), total("right", round.steps), total("wrong", round.steps),
-          Math.round(total("sampling", round.steps)), Math.round(total("updating", round.steps))];
+          Math.round(total("rollout_seconds", round.steps)), Math.round(total("update_seconds", round.steps))];
       })));
 }
 
