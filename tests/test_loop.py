@@ -53,7 +53,8 @@ STEPS = (
     "round-1/expansions.jsonl",  # from here on: merge
     "models/round-2",
     "round-2/train/policy.jsonl",
-    "measure/round-2.jsonl",  # from here on: report
+    "measure/round-2.jsonl",
+    "round-2/dataset.jsonl",  # from here on: report
 )
 """What appears in the run directory when each step has begun."""
 

@@ -25,9 +25,9 @@ def loop(run: Run) -> Path:
     probes: list[ProbeResult] = []
     for round in run.rounds():
         policy = do.train(round, policy, dataset, probes)  # GRPO, reward = ToolMatch
+        do.measure(policy, seed)  # on tools that training never saw
         probes = do.probe(round, policy, dataset)  # GCP: mastered? how perplexed?
         judgements = do.verify(round, dataset, probes)  # JGLV: who is wrong, label or model?
         expansions = do.expand(round, dataset, probes, judgements)  # EDDE: more of what it fails
         dataset = do.merge(round, seed, dataset, probes, judgements, expansions)
-        do.measure(policy, seed)
     return do.report()
