@@ -128,7 +128,7 @@ def test_ctrl_c_is_answered_with_how_to_go_on(tmp_path: Path, config: Path) -> N
         # A test run in the background hands on an ignored SIGINT.
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )  # fmt: skip
-    begun = tmp_path / "runs/my/work/seed-train-0.jsonl"
+    begun = Paths(tmp_path / "runs/my").work / "seed-train-0.jsonl"
     while process.poll() is None and not begun.exists():
         time.sleep(0.01)
     process.send_signal(signal.SIGINT)

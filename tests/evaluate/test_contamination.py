@@ -113,3 +113,23 @@ def test_a_run_checks_its_seed_once_and_is_the_same_ever_after(
     assert same == left
     (kept,) = read_records(again.paths.value("seed/contaminated"), Contamination)
     assert kept.suites == ("BFCL v3",) and len(kept.samples) == 30 - len(left.train)
+
+
+def test_a_run_holds_its_expansions_against_what_its_seed_was_checked_against(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen = []
+
+    def spied(expansions: list[Expansion], checked: Contamination) -> list[Expansion]:
+        seen.append(checked)
+        return [Expansion(parent="what is left")]
+
+    monkeypatch.setattr("looptool.evaluate.contamination.cleared", spied)
+    checked = Contamination(suites=("Exam",))
+    for decontaminate in (True, False):
+        data = SeedConfig(decontaminate=decontaminate)
+        with Run(tmp_path / str(decontaminate), Config(data=data), Silent()) as run:
+            run.once("seed/contaminated", Contamination, lambda: checked)
+            left = Steps(run).expand(1, [], [], [])
+        assert [one.parent for one in left] == ["what is left"] * decontaminate
+    assert seen == [checked]

@@ -91,6 +91,16 @@ def test_irrelevant_and_missing_are_labelled_without_a_call(seed: Seed) -> None:
     assert asked and len(asked) < len(missing)
 
 
+def test_training_dialogues_share_lists_of_tools_and_held_out_ones_do_not() -> None:
+    def lists_of_tools(side: str, shared: int) -> int:
+        config = SeedConfig(tools=60, samples=60, held_out_samples=60, dialogues_per_toolset=shared)
+        made = make_seed(config, 3, OfflineTeacher(3), InMemory())
+        return len({tuple(tool.name for tool in sample.tools) for sample in getattr(made, side)})
+
+    assert lists_of_tools("train", 4) < 0.7 * lists_of_tools("train", 1)
+    assert lists_of_tools("held_out", 4) == lists_of_tools("held_out", 1)
+
+
 def test_the_context_tree_is_large_enough() -> None:
     found = list(leaves())
     assert len({leaf.domain for leaf in found}) >= 25

@@ -133,6 +133,15 @@ def test_groups_of_equal_reward_are_counted_and_move_nothing(
     assert [getattr(step, kind) for step in stats.steps] == [6] * 4
 
 
+@pytest.mark.parametrize("lora", [None, LoraConfig(rank=2, alpha=4)])
+def test_what_bf16_does_not_train_keeps_its_fp32_value(
+    run: Trainer, start: Checkpoint, monkeypatch: pytest.MonkeyPatch, lora: LoraConfig | None
+) -> None:
+    score(monkeypatch, lambda completion: 0.0)
+    trained, _ = run(CONFIG.model_copy(update={"lora": lora}), dtype="bfloat16")
+    assert same_weights(trained, start)
+
+
 def test_bf16_and_adapters_train(run: Trainer, monkeypatch: pytest.MonkeyPatch) -> None:
     score(monkeypatch, even)
     config = CONFIG.model_copy(update={"lora": LoraConfig(rank=2, alpha=4), "mini_batches": 2})
