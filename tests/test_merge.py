@@ -97,6 +97,16 @@ def test_the_most_perplexing_mastered_samples_stay() -> None:
     assert [s.context[0].content for s in kept] == ["d", "b", "c"]
 
 
+def test_calls_stay_however_much_more_perplexing_the_words_are() -> None:
+    calls, words = [made(name) for name in "abcd"], [made(name) for name in "efgh"]
+    words = [sample.model_copy(update={"label": Label(content="No.")}) for sample in words]
+    probes = [probed(sample, True, 1.1 + n / 100) for n, sample in enumerate(calls)]
+    probes += [probed(sample, True, 5.0 + n) for n, sample in enumerate(words)]
+    merge = pick_merge(MergeConfig(high_perplexity_share=0.5))
+    kept = merge([*calls, *words], probes, [], [], [], 1)
+    assert [sample.context[0].content for sample in kept] == ["d", "c", "h", "g"]
+
+
 def test_ties_of_perplexity_do_not_depend_on_the_order() -> None:
     names = "abcdefgh"
     one = merged({name: 2.0 for name in names})

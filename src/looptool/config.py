@@ -173,9 +173,10 @@ class TrainConfig(_Section):
     mini_batches: Positive = 1
     """Optimiser steps that share one batch of completions."""
     learning_rate: float = Field(default=1e-5, gt=0)
-    """Constant after warm-up. The paper's 1e-6 is for 8B models."""
+    """Peak of each round, after a linear warm-up, before a linear decay. The paper's 1e-6 is for 8B
+    models."""
     warmup_steps: Count = 2
-    """Linear warm-up."""
+    """Steps of the warm-up."""
     clip_low: float = Field(default=0.2, gt=0)
     """Epsilon below 1 of the importance ratio."""
     clip_high: float = Field(default=0.28, gt=0)

@@ -98,15 +98,19 @@ def hardest(
 ) -> list[Sample]:
     """HPPL: the `share` of the mastered samples whose output perplexed the model most.
 
-    PPL = exp(mean NLL of the model's own greedy output); ties go by id. Source: LoopTool,
-    arXiv 2511.09148, Greedy Capability Probing.
+    PPL = exp(mean NLL of the model's own greedy output); ties go by id. Calls and answers in words
+    are ranked apart: any words will do where no call is wanted, so their perplexity is high however
+    sure the model is not to call, and in one list they would leave no call in. Source of the rest:
+    LoopTool, arXiv 2511.09148, Greedy Capability Probing.
     """
 
     def rank(sample: Sample) -> tuple[float, str]:
         perplexity = probed[sample.id].perplexity
         return (math.inf if math.isnan(perplexity) else -perplexity, sample.id)
 
-    return sorted(mastered, key=rank)[: round(share * len(mastered))]
+    calls = sorted((sample for sample in mastered if sample.label.calls), key=rank)
+    words = sorted((sample for sample in mastered if not sample.label.calls), key=rank)
+    return [s for ranked in (calls, words) for s in ranked[: round(share * len(ranked))]]
 
 
 def first_share(train: Sequence[Sample], config: MergeConfig) -> list[Sample]:

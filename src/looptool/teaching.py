@@ -33,7 +33,7 @@ class Teaching:
     def forecast(self) -> None:
         """Say once what the run is likely to cost, where anything is paid."""
         if not self._run.has("forecast"):
-            line = asyncio.run(self.teacher.forecast(self._config))
+            line = asyncio.run(self.teacher.forecast(self._config, self._run.progress))
             if line is not None:
                 self._run.say(self._run.once("forecast", str, lambda: line))
 

@@ -102,7 +102,7 @@ def test_the_forecast_is_said_once_in_one_line(tmp_path: Path, server: Server) -
 
 def test_what_costs_nothing_has_neither_forecast_nor_bill(tmp_path: Path) -> None:
     teacher: Teacher = OfflineTeacher()
-    assert teacher.bill() is None and asyncio.run(teacher.forecast(Config())) is None
+    assert teacher.bill() is None and asyncio.run(teacher.forecast(Config(), Silent())) is None
     with Run(tmp_path / "run", Config(), Silent()) as run:
         teaching = Teaching(run)
         teaching.forecast()

@@ -34,6 +34,7 @@ from looptool.teachers.llm.expander import sound_sample
 from looptool.teachers.llm.prompts import part, render
 from looptool.teachers.llm.shapes import SampleShape, ToolShape
 from looptool.teachers.llm.structured import find_json, plain_schema
+from looptool.work import Silent
 
 from .scripted_model import outside, play, quoted
 from .scripted_server import QUICK, Body, Model, Script, Server
@@ -148,7 +149,7 @@ def test_every_role_plays_and_faults_change_nothing(tmp_path: Path) -> None:
 def test_a_run_is_estimated_from_a_small_sample(tmp_path: Path) -> None:
     data = SeedConfig(tools=100, samples=1000, held_out_samples=1)
     stage = Stage(tmp_path, play, price_in=1, price_out=2)
-    made = stage.run(lambda teacher: teacher.estimate(Config(data=data, rounds=2)))
+    made = stage.run(lambda teacher: teacher.estimate(Config(data=data, rounds=2), Silent()))
     assert made.shares["tools"].calls == 1 and made.shares["judgements"].calls == 2
     assert made.total("calls") > 100 + 4 * 1000 + 2 * (2 * 500 + 120)
     assert made.total("cost") == pytest.approx(made.total("calls") * (100 + 2 * 10) / 1e6)

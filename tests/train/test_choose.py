@@ -1,4 +1,4 @@
-from looptool.records import Label, Match, ParsedOutput, ProbeResult, Sample, ToolCall
+from looptool.records import Label, Match, Origin, ParsedOutput, ProbeResult, Sample, ToolCall
 from looptool.train.choose import PromptChooser
 
 CALL = Label(calls=(ToolCall(name="get", arguments={}),))
@@ -22,16 +22,41 @@ def test_uninformed_choice_takes_every_prompt_once_before_any_twice(samples: lis
     assert sorted(drawn[:9]) == sorted(drawn[9:]) == list(range(9))
 
 
-def test_a_mastered_and_certain_prompt_is_expected_to_teach_least(samples: list[Sample]) -> None:
-    certain, unsure, failed = samples[:3]
+def test_calls_that_come_out_right_now_and_then_are_expected_to_teach_most(
+    samples: list[Sample],
+) -> None:
+    certain, unsure, failed = (s.model_copy(update={"label": CALL}) for s in samples[:3])
     hints = {
         certain.id: probe(certain, True, 1.0001),
-        unsure.id: probe(unsure, True, 1.3),
-        failed.id: probe(failed, False, 1.3),
+        unsure.id: probe(unsure, True, 1.05),
+        failed.id: probe(failed, False, 1.05),
     }
     chooser = PromptChooser([certain, unsure, failed], hints, 8, seed=1, informed=True)
-    signals = chooser.expected_signals()
-    assert signals[0] < min(signals[1:])
+    of_certain, of_unsure, of_failed = chooser.expected_signals()
+    assert of_unsure > 2 * max(of_certain, of_failed)
+
+
+def test_words_are_taken_for_right_however_perplexed_the_model_was_by_them(
+    samples: list[Sample],
+) -> None:
+    right, wrong = (s.model_copy(update={"label": Label(content="No.")}) for s in samples[:2])
+    hints = {right.id: probe(right, True, 3.0), wrong.id: probe(wrong, False, 1.05)}
+    of_right, of_wrong = PromptChooser([right, wrong], hints, 8, 1, True).expected_signals()
+    assert of_wrong > 2 * of_right
+
+
+def test_the_share_of_refusals_is_that_of_the_seed_and_not_of_the_failures(
+    samples: list[Sample],
+) -> None:
+    seed = [s.model_copy(update={"label": CALL}) for s in samples[:3]]
+    seed.append(samples[3].model_copy(update={"label": Label()}))
+    failures = [
+        s.model_copy(update={"id": f"{n}", "label": Label(), "origin": Origin.ERROR_SEED})
+        for n, s in enumerate(samples[:9])
+    ]
+    chooser = PromptChooser(seed + failures, {}, 8, seed=1, informed=True)
+    drawn = [index for step in range(50) for index in chooser.choose(8, step, 0)]
+    assert 0.2 < sum(index >= 3 for index in drawn) / len(drawn) < 0.3
 
 
 def test_a_prompt_that_is_always_right_comes_up_less_and_less(samples: list[Sample]) -> None:

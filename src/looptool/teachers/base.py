@@ -25,6 +25,7 @@ from looptool.records import (
 
 if TYPE_CHECKING:
     from looptool.config import Config
+    from looptool.work import Progress
 
 TreePath = tuple[str, str, str]
 """A leaf of the Context Tree: domain, group, operation."""
@@ -213,7 +214,7 @@ class Teacher(ToolWriter, Simulator, Judge, Expander, Protocol):
 
     concurrency: int
 
-    async def forecast(self, config: Config) -> str | None:
+    async def forecast(self, config: Config, progress: Progress) -> str | None:
         """What a run of this config is likely to cost, in one line; None where nothing is paid."""
         ...
 

@@ -1,12 +1,14 @@
 """Which prompts to spend rollouts on: those whose groups are likely to be of mixed reward.
 
 A group of G completions that are all right or all wrong gives no gradient. The pass rate of each
-prompt is a Beta belief, begun from the last probe and the scenario, updated by every rollout; a
-prompt's worth is the chance of a mixed group under that belief, 1 - E[p^G] - E[(1 - p)^G].
+prompt is a Beta belief, begun from the last probe, or else from what was seen of the same scenario
+and origin, and updated by every rollout; a prompt's worth is the chance of a mixed group under that
+belief, 1 - E[p^G] - E[(1 - p)^G].
 
-Prompts that want a call and prompts that want none keep the shares that they have in the dataset.
-Worth alone would not keep them: where the policy calls too readily, refusals are what has variance,
-and updates made of refusals teach it never to call (docs/lab.md).
+Prompts that want a call and prompts that want none keep the shares that they have in the seed.
+Neither worth nor the dataset would keep them: where the policy calls too readily, refusals are what
+has variance and what a dataset of failures is made of, and updates made of refusals teach it never
+to call; then the other way round (docs/lab.md).
 """
 
 from __future__ import annotations
@@ -16,11 +18,14 @@ import random
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from looptool.records import ProbeResult, Sample
+from looptool.records import Origin, ProbeResult, Sample
 
-_PROBE_WEIGHT = 3.0
+_PROBE_WEIGHT = 6.0
 """A greedy output counts for as much as so many sampled ones."""
-_SCENARIO_WEIGHT = 1.0
+_PRIOR_WEIGHT = 1.0
+"""And what is known of samples of its kind, where there was no probe."""
+_RARE = 0.04
+_LEAST = 0.01
 _FLOOR = 0.02
 """No prompt is ever ruled out: the policy changes."""
 
@@ -41,8 +46,11 @@ class PromptChooser:
         self.seed = seed
         self.informed = informed
         self._calls = [bool(sample.label.calls) for sample in self.samples]
-        self._call_share = sum(self._calls) / max(1, len(self.samples))
-        self._hints = [_from_probe(hints.get(sample.id)) for sample in self.samples]
+        self._call_share = _share_of_calls(self.samples)
+        self._hints = [
+            _from_probe(sample, hints[sample.id]) if sample.id in hints else None
+            for sample in self.samples
+        ]
         self._seen = [[0.0, 0.0] for _ in self.samples]  # right, wrong
         self._uses = [0] * len(self.samples)
 
@@ -84,11 +92,12 @@ class PromptChooser:
 
     def expected_signals(self) -> list[float]:
         """For each prompt the chance that its group is neither all right nor all wrong."""
-        rates = self._scenario_rates()
+        rates = self._rates()
         signals = []
         for sample, hint, seen in zip(self.samples, self._hints, self._seen, strict=True):
-            right = _SCENARIO_WEIGHT * rates[sample.scenario] + hint[0] + seen[0]
-            wrong = _SCENARIO_WEIGHT * (1 - rates[sample.scenario]) + hint[1] + seen[1]
+            rate = rates[_kind(sample)]
+            known = hint or (_PRIOR_WEIGHT * rate, _PRIOR_WEIGHT * (1 - rate))
+            right, wrong = known[0] + seen[0], known[1] + seen[1]
             equal = _power_moment(right, wrong, self.group_size)
             equal += _power_moment(wrong, right, self.group_size)
             signals.append(max(0.0, 1 - equal))
@@ -121,25 +130,41 @@ class PromptChooser:
             for signal, uses in zip(self.expected_signals(), self._uses, strict=True)
         ]
 
-    def _scenario_rates(self) -> dict[str, float]:
-        totals: dict[str, list[float]] = {}
-        for sample, hint, seen in zip(self.samples, self._hints, self._seen, strict=True):
-            total = totals.setdefault(sample.scenario, [1.0, 2.0])
-            total[0] += hint[0] + seen[0]
-            total[1] += sum(hint) + sum(seen)
-        return {scenario: right / num for scenario, (right, num) in totals.items()}
+    def _rates(self) -> dict[tuple[str, str], float]:
+        """Pass rates of what was sampled so far, by kind; one half where nothing was."""
+        totals: dict[tuple[str, str], list[float]] = {}
+        for sample, seen in zip(self.samples, self._seen, strict=True):
+            total = totals.setdefault(_kind(sample), [1.0, 2.0])
+            total[0] += seen[0]
+            total[1] += sum(seen)
+        return {kind: right / num for kind, (right, num) in totals.items()}
 
 
-def _from_probe(probe: ProbeResult | None) -> tuple[float, float]:
-    """A greedy output as (right, wrong) counts.
+def _kind(sample: Sample) -> tuple[str, str]:
+    return sample.scenario, sample.origin
 
-    The greedy completion's probability is its perplexity to the power of -n: where it is right and
-    nearly certain, samples will be right too; where it was wrong and nearly certain, wrong.
+
+def _share_of_calls(samples: Sequence[Sample]) -> float:
+    """How many want a call, of the samples that are there for no failure, if there are any."""
+    fair = [sample for sample in samples if sample.origin in (Origin.SEED, Origin.SEED_NEW)]
+    counted = fair or samples
+    return sum(bool(sample.label.calls) for sample in counted) / max(1, len(counted))
+
+
+def _from_probe(sample: Sample, probe: ProbeResult) -> tuple[float, float]:
+    """A greedy output as (right, wrong) counts; rates measured on SmolLM2-135M (docs/lab.md).
+
+    The output's own probability is its perplexity to the power of -n. A right call is sampled as
+    often as that and hardly any other is right; where a wrong call came out, a right one is rare.
+    Words are right however they are put, if none but words are wanted.
     """
-    if probe is None:
-        return 0.0, 0.0
-    certain = probe.perplexity ** -float(max(1, probe.num_tokens))
-    rate = 0.5 + certain / 2 if probe.match.matched else 0.5 - certain / 2
+    known = not math.isnan(probe.perplexity)
+    certain = probe.perplexity ** -float(max(1, probe.num_tokens)) if known else 0.0
+    if sample.label.calls:
+        rate = certain if probe.match.matched else _RARE
+    else:
+        rate = 1 - _RARE if probe.match.matched else (1 - certain) / 2
+    rate = min(max(rate, _LEAST), 1 - _LEAST)
     return _PROBE_WEIGHT * rate, _PROBE_WEIGHT * (1 - rate)
 
 

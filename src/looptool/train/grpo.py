@@ -31,6 +31,7 @@ from looptool.train.choose import PromptChooser
 from looptool.train.logprobs import causal_lm
 from looptool.train.optimizer import MasterAdamW
 from looptool.train.reward import reward
+from looptool.train.schedule import warmup_then_decay
 from looptool.train.stats import StepStats, TrainStats
 from looptool.train.trainable import save_trained, saved, trainable
 from looptool.train.trainer import Batch, SharedPrefixGRPOTrainer
@@ -123,7 +124,7 @@ def _fit(
         seed=task.seed % 2**31,
     )
     schedule = torch.optim.lr_scheduler.LambdaLR(
-        optimizer, lambda step: min(1.0, (first + step + 1) / max(1, config.warmup_steps))
+        optimizer, lambda step: warmup_then_decay(first + step, config.steps, config.warmup_steps)
     )
     trainer = ToolTrainer(
         task=task,

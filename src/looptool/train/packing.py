@@ -19,12 +19,14 @@ if TYPE_CHECKING:
 class Group:
     """A prefix (at least one token) and branches that continue it.
 
-    The last `scored[i]` tokens of branch i are those whose log-probs are wanted.
+    The last `scored[i]` tokens of branch i are those whose log-probs are wanted. `moves[i]` says
+    for how many moves they stand in a supervised mean.
     """
 
     prefix: Sequence[int]
     branches: Sequence[Sequence[int]]
     scored: Sequence[int]
+    moves: Sequence[int] = ()
 
     @classmethod
     def of_completions(cls, prompt: Sequence[int], completions: Sequence[Sequence[int]]) -> Group:

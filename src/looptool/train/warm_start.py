@@ -14,7 +14,7 @@ import time
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from looptool.chat import ChatFormat, load_format
 from looptool.config import PolicyConfig, WarmStartConfig
@@ -23,6 +23,7 @@ from looptool.models.load import load_tokenizer
 from looptool.records import Checkpoint, Sample
 from looptool.train.checkpoint import load_progress, save_progress
 from looptool.train.packing import Group, pack
+from looptool.train.schedule import warmup_then_decay
 from looptool.train.trainable import save_trained, saved, trainable
 from looptool.work import Progress
 
@@ -89,11 +90,12 @@ def _descend(
     if (found := load_progress(kept)) is not None:
         optimizer.load_tensors(found[0])
         first = found[1]["step"]
+    warmup = max(1, round(len(batches) * _WARMUP_SHARE))
     written = time.monotonic()
     with progress.task(NAME, len(batches), first) as bar:
         for step in range(first, len(batches)):
             for group in optimizer.param_groups:
-                group["lr"] = peak * _schedule(step, len(batches))
+                group["lr"] = peak * warmup_then_decay(step, len(batches), warmup)
             loss = supervised_step(model, optimizer, batches[step])
             bar.advance(note=f"loss {loss:.3f}")
             if time.monotonic() - written > _SECONDS_BETWEEN_CHECKPOINTS:
@@ -104,22 +106,28 @@ def _descend(
 def supervised_step(
     model: torch.nn.Module, optimizer: MasterAdamW, batch: Sequence[Group]
 ) -> float:
-    """One update on the negative log-likelihood a token, averaged over completions; returned.
+    """One update on the negative log-likelihood a token, averaged over moves; the mean before it.
 
-    Every completion counts alike: in a mean over all tokens a short refusal would have a fifth of
-    the weight of a call, and whether to call at all is what its first token decides.
+    A move is a call, or an answer without one, and all of them count alike. In a mean over all
+    tokens a short refusal would have a fifth of the weight of a call, and in one over completions
+    four calls at once no more than one.
     """
     import torch
 
     from looptool.train.logprobs import packed_logps
 
-    num_completions = sum(len(group.scored) for group in batch)
+    num_moves = sum(sum(group.moves) for group in batch)
     total = 0.0
     for row in rows(batch, ROW_TOKENS):
         packed = pack(row, next(model.parameters()).device)
         logps_N, _ = packed_logps(model, packed)
-        lengths = [length for group in row for length in group.scored for _ in range(length)]
-        loss = -(logps_N / torch.tensor(lengths, device=logps_N.device)).sum() / num_completions
+        weights = [
+            moves / length
+            for group in row
+            for length, moves in zip(group.scored, group.moves, strict=True)
+            for _ in range(length)
+        ]
+        loss = -(logps_N * torch.tensor(weights, device=logps_N.device)).sum() / num_moves
         loss.backward()  # type: ignore[no-untyped-call]
         total += float(loss.detach())
     optimizer.step()
@@ -138,8 +146,13 @@ def rows(groups: Sequence[Group], limit: int) -> Iterator[list[Group]]:
         yield row
 
 
-Example = tuple[str, list[int], list[int]]
-"""What the sample shares with others (its tools), its prompt, its completion."""
+class Example(NamedTuple):
+    """A sample in tokens; `tools` is what it shares with others."""
+
+    tools: str
+    prompt: list[int]
+    completion: list[int]
+    moves: int
 
 
 def _example(chat: ChatFormat, sample: Sample, policy: PolicyConfig) -> Example | None:
@@ -147,7 +160,8 @@ def _example(chat: ChatFormat, sample: Sample, policy: PolicyConfig) -> Example 
     completion = chat.completion_ids(sample.label)
     if len(prompt) > policy.max_prompt_tokens or len(completion) > policy.max_new_tokens:
         return None
-    return " ".join(tool.hash() for tool in sample.tools), prompt, completion
+    tools = " ".join(tool.hash() for tool in sample.tools)
+    return Example(tools, prompt, completion, max(1, len(sample.label.calls)))
 
 
 def _batches(
@@ -156,7 +170,7 @@ def _batches(
     """Every epoch in another order; samples with the same tools in one group."""
     families: dict[str, list[Example]] = defaultdict(list)
     for example in examples:
-        families[example[0]].append(example)
+        families[example.tools].append(example)
     groups = [
         _group(family[first : first + FAMILY])
         for family in families.values()
@@ -169,7 +183,7 @@ def _batches(
 
 def _group(family: Sequence[Example]) -> Group:
     """The longest common prefix of the prompts, and what each sample adds to it."""
-    prompts = [prompt for _, prompt, _ in family]
+    prompts = [example.prompt for example in family]
     low, high = min(prompts), max(prompts)
     shared = next(
         (i for i, (a, b) in enumerate(zip(low, high, strict=False)) if a != b),
@@ -177,14 +191,7 @@ def _group(family: Sequence[Example]) -> Group:
     )
     return Group(
         prefix=low[:shared],
-        branches=[[*prompt[shared:], *completion] for _, prompt, completion in family],
-        scored=[len(completion) for _, _, completion in family],
+        branches=[[*example.prompt[shared:], *example.completion] for example in family],
+        scored=[len(example.completion) for example in family],
+        moves=[example.moves for example in family],
     )
-
-
-def _schedule(step: int, steps: int) -> float:
-    """Linear warm-up over the first tenth, then linear decay to zero after the last step."""
-    warmup = max(1, round(steps * _WARMUP_SHARE))
-    if step < warmup:
-        return (step + 1) / warmup
-    return (steps - step) / max(1, steps - warmup)

@@ -12,6 +12,7 @@ from looptool.teachers.llm.client import Client
 from looptool.teachers.llm.estimate import Estimate, estimate
 from looptool.teachers.llm.ledger import Ledger
 from looptool.teachers.llm.voice import Voice
+from looptool.work import Progress
 
 
 class LlmTeacher:
@@ -36,12 +37,12 @@ class LlmTeacher:
         """What was spent so far, in the unit of the prices."""
         return self.ledger.total.cost
 
-    async def estimate(self, config: Config) -> Estimate:
+    async def estimate(self, config: Config, progress: Progress) -> Estimate:
         """What a run of this config will take, from a small sample, which is paid for."""
-        return await estimate(self, self.ledger, config)
+        return await estimate(self, self.ledger, config, progress)
 
-    async def forecast(self, config: Config) -> str:
-        return (await self.estimate(config)).summary()
+    async def forecast(self, config: Config, progress: Progress) -> str:
+        return (await self.estimate(config, progress)).summary()
 
     def bill(self) -> Bill | None:
         return self.ledger.bill()

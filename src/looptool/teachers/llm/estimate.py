@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable, Iterable
 from itertools import islice
+from math import ceil
 from typing import Any
 
 from looptool.config import Config
@@ -25,9 +26,12 @@ from looptool.seed.context_tree import leaves, spread
 from looptool.seed.dialogues import samples_of, simulate
 from looptool.teachers.base import Case, DialogueBrief, Expense, Teacher, ToolBrief, Variation
 from looptool.teachers.llm.ledger import Ledger
+from looptool.work import Bar, Progress
 
 SAMPLE = 4
-"""Pieces of work of each kind that are tried."""
+"""Pieces of work of each kind that are tried at the most."""
+TRIED_SHARE = 0.1
+"""And no more of those that the run has, rounded up: small runs are not for trying."""
 
 FAILING = 0.5
 """Share of a dataset that a policy is taken to fail in a round."""
@@ -65,24 +69,34 @@ class Estimate(Record):
             f"estimate: about {self.total('calls'):,.0f} calls, "
             f"{self.total('prompt_tokens') / 1e6:.2f} million tokens in, "
             f"{self.total('completion_tokens') / 1e6:.2f} out{price}; {hours:.1f} hours if "
-            f"{self.concurrency} calls at once take no longer than {SAMPLE}, and if "
+            f"{self.concurrency} calls at once take no longer than the few tried, and if "
             f"{FAILING:.0%} of the samples fail in each round"
         )
 
 
-async def estimate(teacher: Teacher, ledger: Ledger, config: Config) -> Estimate:
+async def estimate(
+    teacher: Teacher, ledger: Ledger, config: Config, progress: Progress
+) -> Estimate:
     """Try a few pieces of each kind of work that the run has, and scale up.
 
     Raises UserError, as any work would. The tools that it works with come from the Constraint
     Tree, so that every kind can be tried whatever became of the others.
     """
-    meter = _Meter(ledger)
+    pieces = planned(config)
+    tries = sum(map(_num_tried, pieces.values()))
+    with progress.task("estimate", tries) as bar:
+        shares, seconds = await _measure(teacher, _Meter(ledger, bar), config, pieces)
+    return Estimate(shares=shares, concurrency=teacher.concurrency, seconds=seconds)
+
+
+async def _measure(
+    teacher: Teacher, meter: _Meter, config: Config, pieces: dict[str, int]
+) -> tuple[dict[str, Portion], float]:
     known = {leaf.path: leaf.operation for leaf in leaves()}
     drawn = [path for path, _ in spread(list(known), SAMPLE, config.seed)]
     tools = tuple(cast(known[path], path[1], config.seed) for path in drawn)
     words = draw_constraints(config.seed).words()
     briefs = [ToolBrief(path=path, constraints=words) for path in drawn]
-    pieces = planned(config)
     await meter.measure("domains", pieces, teacher.grow_domain, config.data.domains)
     await meter.measure("tools", pieces, teacher.write_tool, briefs)
     dialogues: list[Sample] = []
@@ -93,9 +107,7 @@ async def estimate(teacher: Teacher, ledger: Ledger, config: Config) -> Estimate
     await meter.measure("judgements", pieces, teacher.judge, map(_case, samples))
     tries = zip(samples, Variation, strict=False)
     await meter.measure("expansions", pieces, lambda pair: _expand(teacher, *pair), tries)
-    return Estimate(
-        shares=meter.shares, concurrency=teacher.concurrency, seconds=meter.seconds_per_call()
-    )
+    return meter.shares, meter.seconds_per_call()
 
 
 def planned(config: Config) -> dict[str, int]:
@@ -114,9 +126,10 @@ def planned(config: Config) -> dict[str, int]:
 
 
 class _Meter:
-    def __init__(self, ledger: Ledger) -> None:
+    def __init__(self, ledger: Ledger, bar: Bar) -> None:
         self.shares: dict[str, Portion] = {}
         self._ledger = ledger
+        self._bar = bar
         self._waited = 0.0
         self._calls = 0
 
@@ -128,9 +141,14 @@ class _Meter:
         items: Iterable[Any],
     ) -> None:
         """Do the items at once, and book what one of them takes on average."""
-        tried = list(islice(items, SAMPLE if pieces[kind] else 0))
+
+        async def done(item: Any) -> None:
+            await work(item)
+            self._bar.advance(note=kind)
+
+        tried = list(islice(items, _num_tried(pieces[kind])))
         before, start = self._ledger.served, time.monotonic()
-        await asyncio.gather(*map(work, tried))
+        await asyncio.gather(*map(done, tried))
         taken = self._ledger.served - before
         self._waited += (time.monotonic() - start) * len(tried)
         self._calls += taken.calls
@@ -138,6 +156,10 @@ class _Meter:
 
     def seconds_per_call(self) -> float:
         return self._waited / max(1, self._calls)
+
+
+def _num_tried(pieces: int) -> int:
+    return min(SAMPLE, ceil(TRIED_SHARE * pieces))
 
 
 def _share(pieces: int, taken: Expense, tried: int) -> Portion:

@@ -23,6 +23,7 @@ from looptool.teachers.offline.script import Beat, Step
 from looptool.teachers.offline.understand import understand
 from looptool.teachers.offline.vary import vary
 from looptool.teachers.offline.world import respond
+from looptool.work import Progress
 
 
 class OfflineTeacher:
@@ -99,7 +100,7 @@ class OfflineTeacher:
         """New samples of the failure's difficulty (EDDE)."""
         return await vary(self, failure, variation, number, seed + self.seed)
 
-    async def forecast(self, config: Config) -> None:
+    async def forecast(self, config: Config, progress: Progress) -> None:
         """Nothing is paid."""
 
     def bill(self) -> None:
