@@ -8,12 +8,15 @@ from looptool.teachers.offline.judge.moves import Read, alike
 
 
 def one_place(sides: tuple[list[Read], list[Read]]) -> bool:
-    """Whether the two moves differ in one place only: an argument, a call, or one call's tool."""
+    """Whether the two moves differ in one place only: an argument, a call, or one call's tool.
+
+    Values that mean the same and are not the same count: ToolMatch has one of them wrong.
+    """
     pairs, left = aligned(*sides)
     apart = sum(
         path not in one.leaves
         or path not in other.leaves
-        or not alike(one.leaves[path].value, other.leaves[path].value)
+        or not values_equal(one.leaves[path].value, other.leaves[path].value)
         for one, other in pairs
         for path in one.leaves.keys() | other.leaves.keys()
         if not _is_default(one, other, path)

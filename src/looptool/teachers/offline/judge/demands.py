@@ -58,6 +58,11 @@ class Demand:
     items: Demand | None = None
     known: bool = False
 
+    @property
+    def is_telling(self) -> bool:
+        """Whether the schema says more of the value than its type and what it is about."""
+        return bool(self.closed or self.day or self.shape or self.code) or self.seconds is not None
+
 
 @dataclass(frozen=True, slots=True)
 class Demands:

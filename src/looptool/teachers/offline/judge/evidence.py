@@ -85,7 +85,7 @@ class Evidence:
     `open` is what the user asked last, with the request that a question back interrupted; `fresh`
     is `open` with what tools have answered to it; `said` is all that users, systems and tools
     said, errors apart; `done` are the calls that were answered without error since the user last
-    spoke, `before` all calls.
+    spoke, `before` all calls, `served` those of them that were answered without error.
     """
 
     open: Reading
@@ -93,6 +93,7 @@ class Evidence:
     fresh: Reading
     done: tuple[ToolCall, ...]
     before: tuple[ToolCall, ...]
+    served: tuple[ToolCall, ...]
 
 
 def gather(context: Sequence[Message]) -> Evidence:
@@ -107,9 +108,14 @@ def gather(context: Sequence[Message]) -> Evidence:
         open=read("\n".join(asked)),
         said=read("\n".join(given)),
         fresh=read("\n".join((*asked, *answers))),
-        done=tuple(call for call, result in answered(context[last + 1 :]) if not is_error(result)),
+        done=_served(context[last + 1 :]),
         before=tuple(call for m in context for call in m.tool_calls),
+        served=_served(context),
     )
+
+
+def _served(context: Sequence[Message]) -> tuple[ToolCall, ...]:
+    return tuple(call for call, result in answered(context) if not is_error(result))
 
 
 def _begin(context: Sequence[Message], last: int) -> int:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from looptool.jsonvalue import values_equal
 from looptool.records import Judgement, Sample, Verdict, Vote
 from looptool.teachers.base import Case
+from looptool.teachers.offline.judge.alignment import aligned
 from looptool.teachers.offline.judge.coverage import unexplained
 from looptool.teachers.offline.judge.differences import (
     LABEL,
@@ -21,6 +22,7 @@ from looptool.teachers.offline.judge.evidence import Evidence, gather
 from looptool.teachers.offline.judge.fit import speaks_of
 from looptool.teachers.offline.judge.flaws import flaws, loose_texts
 from looptool.teachers.offline.judge.grounding import Support
+from looptool.teachers.offline.judge.loose_ends import asks_for_something
 from looptool.teachers.offline.judge.moves import Read, read_move
 from looptool.teachers.offline.judge.soundness import unsure, well_founded
 
@@ -45,7 +47,9 @@ class RuleJudge:
         )
         findings = list(_findings(case, sides, evidence))
         verdict = _verdict(findings)
-        if verdict is Verdict.LABEL_WRONG and (why := unsure(case.prediction, sides, evidence)):
+        if verdict is Verdict.LABEL_WRONG and (
+            why := unsure(case.prediction, sides, case.tools, evidence)
+        ):
             findings.append(undecided(why))
             verdict = Verdict.UNDECIDED
         analysis, approach = _told(findings, verdict)
@@ -78,7 +82,9 @@ def _findings(
         yield from _own_faults(side, sides[side], sides[1 - side], evidence)
     if sides[0] and sides[1]:
         yield from call_differences(sides, case.tools, evidence)
-        if len(sides[PREDICTION]) < len(sides[LABEL]) and unexplained(sides[PREDICTION], evidence):
+        more = aligned(*sides)[1][LABEL] if len(sides[0]) < len(sides[1]) else []
+        asked = [call for call in more if asks_for_something(call, evidence)]
+        if asked and unexplained(sides[PREDICTION], evidence):
             yield undecided("whether the request asks for more than the prediction calls")
     elif sides[0]:
         yield from _call_or_none(PREDICTION, sides[0], evidence)

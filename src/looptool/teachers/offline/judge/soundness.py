@@ -2,17 +2,39 @@
 
 from __future__ import annotations
 
-from looptool.records import Label
+from collections.abc import Sequence
+from itertools import chain
+
+from looptool.jsonvalue import values_equal
+from looptool.records import Label, Tool
 from looptool.teachers.offline.judge.alignment import aligned, one_place
 from looptool.teachers.offline.judge.evidence import Evidence
 from looptool.teachers.offline.judge.grounding import Support
+from looptool.teachers.offline.judge.loose_ends import (
+    better_tool,
+    exchangeable,
+    follows_up,
+    is_made_up,
+    is_own_name,
+    more_to_do,
+    nearly_right,
+    option_said,
+    passed_over,
+    repeats,
+    rewritten,
+    speaks_of_left_out,
+    unfilled,
+)
 from looptool.teachers.offline.judge.moments import days
-from looptool.teachers.offline.judge.moves import Leaf, Read, alike, atoms, spoken_for, values_of
+from looptool.teachers.offline.judge.moves import Leaf, Read, spoken_for, values_of
 from looptool.teachers.offline.judge.words import holds, normal
 
 
 def unsure(
-    prediction: Label, sides: tuple[list[Read], list[Read]], evidence: Evidence
+    prediction: Label,
+    sides: tuple[list[Read], list[Read]],
+    tools: Sequence[Tool],
+    evidence: Evidence,
 ) -> str | None:
     """What leaves it open that the prediction is right where the label is wrong; None if nothing.
 
@@ -21,38 +43,87 @@ def unsure(
     """
     own, label = sides
     if not own:
-        if not prediction.content.strip():
-            return "the prediction says nothing"
-        refusal = "?" not in prediction.content and not evidence.done
-        if refusal and any(_asked_for(leaf) for call in label for leaf in call.leaves.values()):
-            return "the label gives what was asked for"
-        return None
+        return _unsure_refusal(prediction, label, evidence)
     if not one_place(sides):
         return "the two differ in more than one place"
-    pairs, (alone, _) = aligned(own, label)
-    for call in alone:
-        if not well_founded(call):
-            return f"whether {call.call.name} has all that it needs"
-        if unnamed := [leaf.name for leaf in call.leaves.values() if _no_identifier(leaf, call)]:
-            return f"whether {unnamed[0]} was said"
-    done = [value for call in evidence.done for value in call.arguments.values()]
-    for call in alone:
-        values = [each for each in values_of([call]) if not isinstance(each, bool)]
-        if done and spoken_for(values, done):
-            return f"whether {call.call.name} asks for anything new"
-    if alone and (unused := _unused(own, evidence)):
+    if unused := passed_over(own, evidence):
         return f"what {unused} was said for"
-    new = [(leaf, call) for call in alone for leaf in call.leaves.values()]
-    for call, other in pairs:
-        left_out = [leaf for path, leaf in other.leaves.items() if path not in call.leaves]
-        if unmet := [leaf.name for leaf in left_out if _another_was_said(leaf, other, evidence)]:
-            return f"what was said of {unmet[0]}"
-        new += [
-            (leaf, call)
-            for path, leaf in call.leaves.items()
-            if path not in other.leaves or not alike(leaf.value, other.leaves[path].value)
-        ]
-    return next((why for leaf, call in new if (why := _said_once(leaf, call, evidence))), None)
+    pairs, (alone, replaced) = aligned(own, label)
+    doubts = chain(
+        (_unsure_call(call, replaced, tools, evidence) for call in alone),
+        (_unsure_change(call, other, tools, evidence) for call, other in pairs),
+    )
+    return next((why for why in doubts if why), None)
+
+
+def _unsure_refusal(prediction: Label, label: list[Read], evidence: Evidence) -> str | None:
+    if not prediction.content.strip():
+        return "the prediction says nothing"
+    refusal = "?" not in prediction.content and not evidence.done
+    if refusal and any(_asked_for(leaf) for call in label for leaf in call.leaves.values()):
+        return "the label gives what was asked for"
+    if "?" not in prediction.content and more_to_do(label, evidence):
+        return "whether the request has another step"
+    return None
+
+
+def _unsure_call(
+    call: Read, replaced: list[Read], tools: Sequence[Tool], evidence: Evidence
+) -> str | None:
+    """Of a call that stands for another of the label, or beside all of them."""
+    name = call.call.name
+    if not well_founded(call):
+        return f"whether {name} has all that it needs"
+    if unnamed := [leaf.name for leaf in call.leaves.values() if _no_identifier(leaf, call)]:
+        return f"whether {unnamed[0]} was said"
+    done = [value for made in evidence.done for value in made.arguments.values()]
+    values = [each for each in values_of([call]) if not isinstance(each, bool)]
+    if done and spoken_for(values, done):
+        return f"whether {name} asks for anything new"
+    if (left_out := unfilled(call, evidence)) or (left_out := option_said(call, evidence)):
+        return f"what was said of {left_out}"
+    if better := better_tool(call, tools, evidence):
+        return f"whether {better} would serve better than {name}"
+    if follows_up(call, evidence) or any(nearly_right(other, evidence) for other in replaced):
+        return f"whether {name} is the tool"
+    return _unsure_leaves(list(call.leaves.values()), call, None, evidence)
+
+
+def _unsure_change(
+    call: Read, other: Read, tools: Sequence[Tool], evidence: Evidence
+) -> str | None:
+    """Of a call that stands for one of the label's with other arguments."""
+    for path, leaf in other.leaves.items():
+        if path in call.leaves:
+            continue
+        if _another_was_said(leaf, other, evidence) or speaks_of_left_out(leaf, other, evidence):
+            return f"what was said of {leaf.name}"
+    new = [
+        leaf
+        for path, leaf in call.leaves.items()
+        if path not in other.leaves or not values_equal(leaf.value, other.leaves[path].value)
+    ]
+    if new and repeats(call, evidence):
+        return f"whether the call of {call.call.name} is to be made again"
+    if new and is_made_up(other) and (better := better_tool(call, tools, evidence)):
+        return f"whether {better} would serve better than {call.call.name}"
+    for leaf in new:
+        if exchangeable(leaf, call, other, evidence):
+            return f"which of {leaf.name} and another is which"
+    return _unsure_leaves(new, call, other, evidence)
+
+
+def _unsure_leaves(
+    new: list[Leaf], call: Read, other: Read | None, evidence: Evidence
+) -> str | None:
+    for leaf in new:
+        old = other.leaves.get(leaf.path) if other else None
+        loose = rewritten(leaf, old, evidence) or is_own_name(leaf, call)
+        if leaf.grounds.support < Support.DERIVED or loose:
+            return f"whether {leaf.name} was said"
+        if why := _said_once(leaf, call, evidence):
+            return why
+    return None
 
 
 def well_founded(call: Read) -> bool:
@@ -82,18 +153,6 @@ def _no_identifier(leaf: Leaf, call: Read) -> bool:
     names = call.demands.at(leaf.path).words
     text = leaf.value if isinstance(leaf.value, str) else ""
     return bool(text) and names[-1:] == ("id",) and not any(char.isdigit() for char in text)
-
-
-def _unused(calls: list[Read], evidence: Evidence) -> str | None:
-    """A number or code of the request that neither the calls nor those already made hold."""
-    values = [leaf.value for call in calls for leaf in call.leaves.values()]
-    values += [value for call in evidence.done for value in call.arguments.values()]
-    held = normal(" ".join(str(item) for value in values for item in atoms(value)))
-    said = normal(evidence.open.undated.text)
-    return next(
-        (word for word in said.split() if any(map(str.isdigit, word)) and not holds(held, word)),
-        None,
-    )
 
 
 def _said_once(leaf: Leaf, call: Read, evidence: Evidence) -> str | None:

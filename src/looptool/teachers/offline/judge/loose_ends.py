@@ -1,0 +1,229 @@
+"""What of a request a prediction passes over, and what it may have taken from the wrong place."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from looptool.jsonvalue import values_equal
+from looptool.records import Tool
+from looptool.teachers.offline.judge.evidence import Evidence, read
+from looptool.teachers.offline.judge.fit import around, fits
+from looptool.teachers.offline.judge.grounding import Grounds, Support
+from looptool.teachers.offline.judge.moments import days, same_day
+from looptool.teachers.offline.judge.moves import Leaf, Read, alike, atoms, values_of
+from looptool.teachers.offline.judge.quantities import SECONDS, Amount, amounts, same_number
+from looptool.teachers.offline.judge.roles import role_of
+from looptool.teachers.offline.judge.words import holds, meets, name_tokens, normal, roots
+
+_QUOTED = re.compile(r"(?<!\w)['\"‘“]([^'\"’”\n]{2,60})['\"’”](?!\w)")
+_FOLLOW_UP = re.compile(
+    r"\b(too|instead|again|once more|same|as well|that for|and (if|for|what about)|what about|"
+    r"how about|change (it|that)|make (it|that))\b",
+    re.I,
+)
+_MIXED = re.compile(r"[a-z]\d|\d[a-z]", re.I)
+_ITEM = re.compile(r"^\s*\d{1,2}[.)]\s", re.M)
+_STEPS = re.compile(
+    r"\b(then|once|after|afterwards|first|next|finally|followed|before|as soon as|when)\b", re.I
+)
+
+
+NOTHING = Grounds(Support.UNSAID)
+
+
+def passed_over(calls: list[Read], evidence: Evidence) -> str | None:
+    """A number, code, date or quotation of the request that neither the calls nor those already
+    made hold.
+    """
+    values = values_of(calls)
+    values += [each for call in evidence.done for v in call.arguments.values() for each in atoms(v)]
+    held = normal(" ".join(map(str, values)))
+    request = evidence.open
+    if _STEPS.search(request.text):
+        request = around(request, values)
+    undated = read(_ITEM.sub("", request.undated.text))
+    for word in normal(undated.text).split():
+        if any(map(str.isdecimal, word)) and not holds(held, word) and not _among(word, values):
+            return word
+    for amount in undated.amounts:
+        if not amount.implied and amount.value > 1 and not _counted(amount, values, held):
+            return f"{amount.value:g}"
+    for quoted in _QUOTED.findall(request.text):
+        if not holds(held, normal(quoted)):
+            return f"'{quoted}'"
+    known = [day for value in values for day in days(str(value))]
+    for day in request.days:
+        if not any(same_day(day, each) for each in known):
+            return "a date"
+    return None
+
+
+def speaks_of_left_out(leaf: Leaf, call: Read, evidence: Evidence) -> bool:
+    """Whether the request names what the argument is about, the tool apart."""
+    own = roots(call.demands.at(leaf.path).words) - roots(name_tokens(call.call.name))
+    return any(meets(word, evidence.open.roots) for word in own)
+
+
+def unfilled(call: Read, evidence: Evidence) -> str | None:
+    """An argument that is left out though the request speaks of what it is about."""
+    return next(
+        (
+            ".".join(path)
+            for path, demand in call.demands.by_path.items()
+            if path not in call.leaves
+            and demand.kind != "boolean"
+            and speaks_of_left_out(Leaf(path, None, NOTHING), call, evidence)
+        ),
+        None,
+    )
+
+
+def is_own_name(leaf: Leaf, call: Read) -> bool:
+    """Whether a text says no more than the name of its parameter does."""
+    own = frozenset(call.demands.at(leaf.path).words)
+    said = frozenset(normal(str(leaf.value)).split())
+    return isinstance(leaf.value, str) and bool(said) and said <= own
+
+
+def exchangeable(leaf: Leaf, call: Read, other: Read, evidence: Evidence) -> bool:
+    """Whether the label has one text in two places, and the new one could stand in either of them.
+
+    That one of the two is wrong does not say which; the words around them may.
+    """
+    old, here = other.leaves.get(leaf.path), call.demands.at(leaf.path)
+    if old is None or not isinstance(old.value, str) or here.is_telling:
+        return False
+    for path, each in other.leaves.items():
+        there = call.demands.at(path)
+        if each is old or there.is_telling or not values_equal(each.value, old.value):
+            continue
+        new_here, new_there = (role_of(leaf.value, d, evidence.said) for d in (here, there))
+        old_here, old_there = (role_of(old.value, d, evidence.said) for d in (here, there))
+        if new_here - new_there + old_there - old_here <= 0:
+            return True
+    return False
+
+
+def is_made_up(call: Read) -> bool:
+    """Whether the call has one value in several places: whatever was at hand."""
+    values = [str(leaf.value) for leaf in call.leaves.values()]
+    return len(set(values)) < len(values)
+
+
+def option_said(call: Read, evidence: Evidence) -> str | None:
+    """An argument that is left out though one of its allowed values was said."""
+    if call.tool is None:
+        return None
+    for path, demand in call.demands.by_path.items():
+        told = [each for each in demand.closed if holds(evidence.open.normal, normal(str(each)))]
+        told = [each for each in told if len(str(each)) > 2 and each != demand.default]
+        if path not in call.leaves and told:
+            return ".".join(path)
+    return None
+
+
+def repeats(call: Read, evidence: Evidence) -> bool:
+    """Whether the call was made and served before, argument for argument."""
+    return any(
+        call.call.name == earlier.name and values_equal(call.call.arguments, earlier.arguments)
+        for earlier in evidence.served
+    )
+
+
+def rewritten(leaf: Leaf, old: Leaf | None, evidence: Evidence) -> bool:
+    """Whether a text is not as it was written: a code cut short, other capitals, space around it.
+
+    Where `old`, the label's value, means the same, it has to be that.
+    """
+    value = leaf.value
+    if not isinstance(value, str) or days(value):
+        return False
+    if old is not None and str(old.value) != value:
+        inner = old.value[0] if isinstance(old.value, list) and len(old.value) == 1 else old.value
+        if alike(inner, value) and str(inner) != value:
+            return True
+    text, said = normal(value), evidence.said
+    if _MIXED.search(value) and not holds(said.normal, text):
+        return True
+    return value != value.strip() or (value.casefold() in said.lower and value not in said.text)
+
+
+def better_tool(call: Read, tools: Sequence[Tool], evidence: Evidence) -> str | None:
+    """Another tool of which the request around the call's values speaks more."""
+    if evidence.before and call.call.name == evidence.before[-1].name and _goes_on(evidence):
+        return None
+    scores = fits(around(evidence.open, values_of([call])), tools)
+    best = max(scores, key=lambda name: scores[name], default=None)
+    if best is None or scores[best] <= scores.get(call.call.name, 0.0):
+        return None
+    return best
+
+
+def asks_for_something(call: Read, evidence: Evidence) -> bool:
+    """Whether anything in the call has come from the request, or nearly has."""
+    given = [leaf.grounds for leaf in call.leaves.values()]
+    said = any(grounds.fresh and grounds.support >= Support.DERIVED for grounds in given)
+    return not given or said or nearly_right(call, evidence)
+
+
+def nearly_right(call: Read, evidence: Evidence) -> bool:
+    """Whether an argument misses what was said by a digit, or by its type alone."""
+    return not is_made_up(call) and any(_misses(leaf, evidence) for leaf in call.leaves.values())
+
+
+def follows_up(call: Read, evidence: Evidence) -> bool:
+    """Whether the request goes on from a call made before, and this one is of another tool."""
+    return _goes_on(evidence) and call.call.name != evidence.before[-1].name
+
+
+def more_to_do(label: list[Read], evidence: Evidence) -> bool:
+    """Whether the request has several steps, of which the label's may be the next."""
+    done = {call.name for call in evidence.done}
+    asked = bool(done) and _STEPS.search(evidence.open.text) is not None
+    return asked and any(call.tool is not None and call.call.name not in done for call in label)
+
+
+def _goes_on(evidence: Evidence) -> bool:
+    begun = bool(evidence.before) and not evidence.done
+    return begun and _FOLLOW_UP.search(evidence.open.text) is not None
+
+
+def _among(word: str, values: list[object]) -> bool:
+    """Whether a number is one of the values, however it is written."""
+    found = amounts(word)
+    return any(_equal(amount.value, value) for amount in found for value in values)
+
+
+def _counted(amount: Amount, values: list[object], held: str) -> bool:
+    if holds(held, f"{amount.value:g}") or any(_equal(amount.value, each) for each in values):
+        return True
+    if amount.unit is None:
+        return False
+    seconds = amount.value * SECONDS[amount.unit]
+    return any(_equal(seconds / size, value) for size in SECONDS.values() for value in values)
+
+
+def _equal(number: float, value: object) -> bool:
+    if isinstance(value, bool):
+        return False
+    if isinstance(value, int | float):
+        return same_number(number, value) or same_number(number, 100 * value)
+    return any(same_number(number, each.value) for each in amounts(str(value)))
+
+
+def _misses(leaf: Leaf, evidence: Evidence) -> bool:
+    value = leaf.value[0] if isinstance(leaf.value, list) and len(leaf.value) == 1 else leaf.value
+    text = normal(str(value))
+    if isinstance(value, bool) or not text or not any(map(str.isdecimal, text)):
+        return False
+    if holds(evidence.fresh.normal, text):
+        return leaf.grounds.support < Support.DERIVED
+    return any(_one_off(text, word) for word in evidence.fresh.normal.split())
+
+
+def _one_off(one: str, other: str) -> bool:
+    """Whether two codes of some length differ in one character."""
+    if len(one) != len(other) or len(one) < 4:
+        return False
+    return sum(a != b for a, b in zip(one, other, strict=True)) == 1
