@@ -5,13 +5,13 @@ from pathlib import Path
 
 import pytest
 from safetensors.torch import load_file
+from tests.train.ends import Killed, same_weights
 
-from looptool.config import LoraConfig, PolicyConfig, TrainConfig, WarmStartConfig
+from looptool.config import LoraConfig, PolicyConfig, TrainConfig
 from looptool.errors import UserError
 from looptool.records import Checkpoint, Sample
 from looptool.train import grpo
 from looptool.train.stats import TrainStats
-from looptool.train.warm_start import warm_start
 from looptool.work import Silent
 
 CONFIG = TrainConfig(
@@ -36,23 +36,6 @@ def score(monkeypatch: pytest.MonkeyPatch, rule: Rule) -> None:
 
 def even(completion: list[int]) -> float:
     return float(completion[0] % 2 == 0)
-
-
-class Killed(Silent):
-    """Dies after some steps, as a killed process does: nothing is cleaned up."""
-
-    def __init__(self, after: int) -> None:
-        self.left = after
-
-    def advance(self, num: int = 1, note: str = "") -> None:
-        self.left -= 1
-        if not self.left:
-            raise KeyboardInterrupt
-
-
-def same_weights(a: Checkpoint, b: Checkpoint) -> bool:
-    left, right = (load_file(Path(c.path) / "model.safetensors") for c in (a, b))
-    return left.keys() == right.keys() and all(left[k].equal(right[k]) for k in left)
 
 
 Trainer = Callable[..., tuple[Checkpoint, TrainStats]]
@@ -162,33 +145,3 @@ def test_prompts_that_are_all_too_long_are_the_users_to_mend(
     short = policy.model_copy(update={"max_prompt_tokens": 5})
     with pytest.raises(UserError, match="max_prompt_tokens"):
         grpo.train(CONFIG, short, start, samples, {}, tmp_path, "x", 0, Silent())
-
-
-def test_a_warm_start_without_a_sample_that_fits_names_both_limits(
-    policy: PolicyConfig, start: Checkpoint, samples: list[Sample], tmp_path: Path
-) -> None:
-    short = policy.model_copy(update={"max_new_tokens": 1})
-    with pytest.raises(
-        UserError, match=r"max_prompt_tokens = 4096 and policy\.max_new_tokens = 1;"
-    ):
-        warm_start(WarmStartConfig(), short, start, samples, tmp_path, 0, Silent())
-
-
-@pytest.mark.parametrize("lora", [None, LoraConfig(rank=2, alpha=4)])
-def test_a_killed_warm_start_ends_as_an_undisturbed_one(
-    policy: PolicyConfig,
-    start: Checkpoint,
-    samples: list[Sample],
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    lora: LoraConfig | None,
-) -> None:
-    from looptool.train import warm_start as module
-
-    monkeypatch.setattr(module, "_SECONDS_BETWEEN_CHECKPOINTS", 0.0)
-    config = WarmStartConfig(epochs=2, batch_tokens=2048, learning_rate=1e-2, lora=lora)
-    whole = warm_start(config, policy, start, samples, tmp_path / "a", 0, Silent())
-    with pytest.raises(KeyboardInterrupt):
-        warm_start(config, policy, start, samples, tmp_path / "b", 0, Killed(2))
-    resumed = warm_start(config, policy, start, samples, tmp_path / "b", 0, Silent())
-    assert same_weights(whole, resumed) and not same_weights(whole, start)

@@ -58,16 +58,16 @@ def warm_start(
     if saved(Path(done.path)) is not None:
         return done
     chat = load_format(policy.format, load_tokenizer(start))
-    examples = [pair for sample in samples if (pair := _example(chat, sample, policy))]
-    if not examples:
+    groups = groups_of(chat, samples, policy)
+    if not groups:
         raise UserError(
             f"warm start: none of {len(samples)} samples fits policy.max_prompt_tokens = "
             f"{policy.max_prompt_tokens} and policy.max_new_tokens = {policy.max_new_tokens}; "
             "raise what is too small"
         )
-    if len(examples) < len(samples):
-        progress.say(f"warm start: {len(samples) - len(examples)} samples too long, left out")
-    batches = list(_batches(examples, config, seed))
+    if too_long := len(samples) - sum(len(group.branches) for group in groups):
+        progress.say(f"warm start: {too_long} samples too long, left out")
+    batches = list(_batches(groups, config, seed))
     model, optimizer = trainable(
         policy, start, config.lora, seed, learning_rate=config.learning_rate, max_grad_norm=1.0
     )
@@ -101,6 +101,19 @@ def _descend(
             if time.monotonic() - written > _SECONDS_BETWEEN_CHECKPOINTS:
                 save_progress(kept, optimizer.tensors(), {"step": step + 1})
                 written = time.monotonic()
+
+
+def groups_of(chat: ChatFormat, samples: Sequence[Sample], policy: PolicyConfig) -> list[Group]:
+    """Prompts and labels as groups of samples with the same tools; what is too long is left out."""
+    families: dict[str, list[Example]] = defaultdict(list)
+    for sample in samples:
+        if example := _example(chat, sample, policy):
+            families[example.tools].append(example)
+    return [
+        _group(family[first : first + FAMILY])
+        for family in families.values()
+        for first in range(0, len(family), FAMILY)
+    ]
 
 
 def supervised_step(
@@ -164,21 +177,12 @@ def _example(chat: ChatFormat, sample: Sample, policy: PolicyConfig) -> Example 
     return Example(tools, prompt, completion, max(1, len(sample.label.calls)))
 
 
-def _batches(
-    examples: Sequence[Example], config: WarmStartConfig, seed: int
-) -> Iterator[list[Group]]:
-    """Every epoch in another order; samples with the same tools in one group."""
-    families: dict[str, list[Example]] = defaultdict(list)
-    for example in examples:
-        families[example.tools].append(example)
-    groups = [
-        _group(family[first : first + FAMILY])
-        for family in families.values()
-        for first in range(0, len(family), FAMILY)
-    ]
+def _batches(groups: Sequence[Group], config: WarmStartConfig, seed: int) -> Iterator[list[Group]]:
+    """Every epoch in another order."""
+    order = list(groups)
     for epoch in range(config.epochs):
-        random.Random(f"{seed}/{epoch}").shuffle(groups)
-        yield from rows(groups, config.batch_tokens)
+        random.Random(f"{seed}/{epoch}").shuffle(order)
+        yield from rows(order, config.batch_tokens)
 
 
 def _group(family: Sequence[Example]) -> Group:

@@ -1,0 +1,74 @@
+"""The warm start counts every move alike, resumes bit for bit, and says what does not fit."""
+
+from pathlib import Path
+
+import pytest
+from tests.train.ends import Killed, same_weights
+
+from looptool.config import LoraConfig, PolicyConfig, WarmStartConfig
+from looptool.errors import UserError
+from looptool.records import Checkpoint, Label, Sample
+from looptool.train.schedule import warmup_then_decay
+from looptool.train.trainable import trainable
+from looptool.train.warm_start import groups_of, supervised_step, warm_start
+from looptool.work import Silent
+
+
+@pytest.mark.parametrize("alone", [True, False])
+def test_every_call_counts_as_much_as_an_answer_in_words(
+    policy: PolicyConfig, start: Checkpoint, samples: list[Sample], alone: bool
+) -> None:
+    from looptool.chat import load_format
+    from looptool.models.load import load_tokenizer
+
+    chat = load_format(policy.format, load_tokenizer(start))
+    three = Label(calls=tuple(call for sample in samples[:3] for call in sample.label.calls))
+    words = Label(content="I have no tool for that.")
+    labels = [three, words]
+
+    def loss(*labelled: Sample) -> float:
+        batch = groups_of(chat, labelled, policy)
+        model, optimizer = trainable(policy, start, None, 0, learning_rate=1e-9, max_grad_norm=1.0)
+        return supervised_step(model, optimizer, batch)
+
+    calls, refusal = (samples[0].model_copy(update={"label": label}) for label in labels)
+    if alone:
+        refusal = refusal.model_copy(update={"tools": samples[1].tools})
+    assert loss(calls, refusal) == pytest.approx((3 * loss(calls) + loss(refusal)) / 4, rel=1e-4)
+
+
+def test_the_learning_rate_climbs_to_its_peak_and_sinks_to_nothing() -> None:
+    rates = [warmup_then_decay(step, 10, 3) for step in range(11)]
+    assert max(rates) == rates[2] == rates[3] == 1 and rates[-1] == 0
+    assert rates[:3] == sorted(rates[:3]) and rates[3:] == sorted(rates[3:], reverse=True)
+    assert warmup_then_decay(0, 1, 0) == 1 and warmup_then_decay(0, 1, 5) == 0.2
+
+
+def test_a_warm_start_without_a_sample_that_fits_names_both_limits(
+    policy: PolicyConfig, start: Checkpoint, samples: list[Sample], tmp_path: Path
+) -> None:
+    short = policy.model_copy(update={"max_new_tokens": 1})
+    with pytest.raises(
+        UserError, match=r"max_prompt_tokens = 4096 and policy\.max_new_tokens = 1;"
+    ):
+        warm_start(WarmStartConfig(), short, start, samples, tmp_path, 0, Silent())
+
+
+@pytest.mark.parametrize("lora", [None, LoraConfig(rank=2, alpha=4)])
+def test_a_killed_warm_start_ends_as_an_undisturbed_one(
+    policy: PolicyConfig,
+    start: Checkpoint,
+    samples: list[Sample],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    lora: LoraConfig | None,
+) -> None:
+    from looptool.train import warm_start as module
+
+    monkeypatch.setattr(module, "_SECONDS_BETWEEN_CHECKPOINTS", 0.0)
+    config = WarmStartConfig(epochs=2, batch_tokens=2048, learning_rate=1e-2, lora=lora)
+    whole = warm_start(config, policy, start, samples, tmp_path / "a", 0, Silent())
+    with pytest.raises(KeyboardInterrupt):
+        warm_start(config, policy, start, samples, tmp_path / "b", 0, Killed(2))
+    resumed = warm_start(config, policy, start, samples, tmp_path / "b", 0, Silent())
+    assert same_weights(whole, resumed) and not same_weights(whole, start)
