@@ -56,6 +56,13 @@ def test_of_two_places_with_one_text_nothing_says_which_is_wrong() -> None:
     assert judged(context, filled, label, (COMPARE,)).verdict is not V.LABEL_WRONG
 
 
+def test_numbers_beyond_all_floats_are_judged() -> None:
+    label = stay(nights="3", room="double", breakfast=True)
+    huge = stay(nights=10**400, room="double", breakfast=True)
+    assert judged(BOOK, huge, label).verdict is not V.LABEL_WRONG
+    assert judged(BOOK, RIGHT, huge).verdict is V.LABEL_WRONG
+
+
 def served(said: str, call: Label, then: str = "") -> tuple[Message, ...]:
     """A request, a call and its answer; then perhaps another request."""
     done = (

@@ -7,9 +7,10 @@ from collections.abc import Sequence
 
 from looptool.jsonvalue import values_equal
 from looptool.records import Tool
+from looptool.teachers.offline.judge.demands import Path
 from looptool.teachers.offline.judge.evidence import Evidence, read
 from looptool.teachers.offline.judge.fit import around, fits
-from looptool.teachers.offline.judge.grounding import Grounds, Support
+from looptool.teachers.offline.judge.grounding import Support
 from looptool.teachers.offline.judge.moments import days, same_day
 from looptool.teachers.offline.judge.moves import Leaf, Read, alike, atoms, values_of
 from looptool.teachers.offline.judge.quantities import SECONDS, Amount, amounts, same_number
@@ -27,9 +28,6 @@ _ITEM = re.compile(r"^\s*\d{1,2}[.)]\s", re.M)
 _STEPS = re.compile(
     r"\b(then|once|after|afterwards|first|next|finally|followed|before|as soon as|when)\b", re.I
 )
-
-
-NOTHING = Grounds(Support.UNSAID)
 
 
 def passed_over(calls: list[Read], evidence: Evidence) -> str | None:
@@ -59,9 +57,9 @@ def passed_over(calls: list[Read], evidence: Evidence) -> str | None:
     return None
 
 
-def speaks_of_left_out(leaf: Leaf, call: Read, evidence: Evidence) -> bool:
-    """Whether the request names what the argument is about, the tool apart."""
-    own = roots(call.demands.at(leaf.path).words) - roots(name_tokens(call.call.name))
+def speaks_of(path: Path, call: Read, evidence: Evidence) -> bool:
+    """Whether the request names what the argument at `path` is about, the tool apart."""
+    own = roots(call.demands.at(path).words) - roots(name_tokens(call.call.name))
     return any(meets(word, evidence.open.roots) for word in own)
 
 
@@ -73,7 +71,7 @@ def unfilled(call: Read, evidence: Evidence) -> str | None:
             for path, demand in call.demands.by_path.items()
             if path not in call.leaves
             and demand.kind != "boolean"
-            and speaks_of_left_out(Leaf(path, None, NOTHING), call, evidence)
+            and speaks_of(path, call, evidence)
         ),
         None,
     )

@@ -78,8 +78,11 @@ def time_unit(word: str) -> str | None:
 
 
 def same_number(one: float, other: float) -> bool:
-    """Equal up to the rounding of a conversion."""
-    return math.isclose(one, other, rel_tol=1e-6, abs_tol=1e-9)
+    """Equal up to the rounding of a conversion; a number beyond all floats equals none."""
+    try:
+        return math.isclose(one, other, rel_tol=1e-6, abs_tol=1e-9)
+    except OverflowError:
+        return False
 
 
 def _number_at(pieces: list[re.Match[str]], index: int) -> tuple[float | None, int]:

@@ -22,7 +22,7 @@ from looptool.teachers.offline.judge.loose_ends import (
     passed_over,
     repeats,
     rewritten,
-    speaks_of_left_out,
+    speaks_of,
     unfilled,
 )
 from looptool.teachers.offline.judge.moments import days
@@ -96,7 +96,7 @@ def _unsure_change(
     for path, leaf in other.leaves.items():
         if path in call.leaves:
             continue
-        if _another_was_said(leaf, other, evidence) or speaks_of_left_out(leaf, other, evidence):
+        if _another_was_said(leaf, other, evidence) or speaks_of(path, other, evidence):
             return f"what was said of {leaf.name}"
     new = [
         leaf
