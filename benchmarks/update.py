@@ -6,10 +6,10 @@
 The share is (floating-point operations that the update needs: 6 a weight and token, the output
 projection at scored positions only, no attention) / (seconds * GEMM rate). Attention, element-wise
 work, the optimiser and recomputation all count against it. The rate is the best of the model's own
-widest product and a square one. On a busy machine use one thread: processor seconds are taken,
-which waiting for others does not lengthen. `--without memory` leaves malloc as it is, `--without
-merge` puts a copy of the prompt's keys in front of each completion, `--without recompute` keeps
-every activation: what each of them gains.
+widest product and a square one, in the type of the update and in bf16. On a busy machine use one
+thread: processor seconds are taken, which waiting for others does not lengthen. `--without memory`
+leaves malloc as it is, `--without merge` puts a copy of the prompt's keys in front of each
+completion, `--without recompute` keeps every activation: what each of them gains.
 """
 
 from __future__ import annotations
@@ -56,9 +56,10 @@ def main() -> None:
     compute = getattr(torch, choose_precision(options.dtype).dtype)
     optimizer = MasterAdamW(model, lr=1e-6, max_grad_norm=1.0, compute=compute)
     groups, rows = _rows(options.shape)
-    rate, seconds = 0.0, float("inf")
+    rate, bf16_rate, seconds = 0.0, 0.0, float("inf")
     for number in range(options.repeats):
         rate = max(rate, _gemm_rate(model.dtype, clock))
+        bf16_rate = max(bf16_rate, _gemm_rate(torch.bfloat16, clock))
         this = _update(model, optimizer, rows, clock)
         seconds = min(seconds, this)
         print(f"  update {number + 1}: {this:.2f} s; GEMM {rate / 1e9:.0f} GFLOP/s", flush=True)
@@ -74,10 +75,12 @@ def main() -> None:
         "seconds": round(seconds, 2),
         "tokens_per_second": round(tokens / seconds, 1),
         "gemm_gflops": round(rate / 1e9, 1),
+        "bf16_gemm_gflops": round(bf16_rate / 1e9, 1),
         "share_of_gemm_rate": round(_needed(model, rows) / seconds / rate, 3),
+        "share_of_bf16_gemm_rate": round(_needed(model, rows) / seconds / bf16_rate, 3),
     }
     for name, value in figures.items():
-        print(f"{name:20}{value}")
+        print(f"{name:24}{value}")
     print(json.dumps({"update": figures}))
 
 
