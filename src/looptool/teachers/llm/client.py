@@ -197,6 +197,7 @@ class _Session:
         self._halt = asyncio.Event()
         self._resume_at = 0.0
         self._sdk = _sdk(config, key)
+        self._url = f"{config.base_url.rstrip('/')}/chat/completions"  # whole: nothing to join
         self._lifeline = self._live()
 
     async def start(self) -> None:
@@ -212,7 +213,7 @@ class _Session:
     async def post(self, body: bytes) -> httpx2.Response:
         import httpx2
 
-        return await self._sdk.post("/chat/completions", cast_to=httpx2.Response, content=body)
+        return await self._sdk.post(self._url, cast_to=httpx2.Response, content=body)
 
     def landed(self, key: str, flight: asyncio.Task[Answer]) -> None:
         del self.flights[key]

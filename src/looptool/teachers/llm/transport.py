@@ -34,6 +34,12 @@ class DirectClient(httpx2.AsyncClient):
         self.headers.clear()
         self._idle: dict[Origin, list[Connection]] = {}
 
+    def build_request(self, method: str, url: Any, **parts: Any) -> httpx2.Request:
+        """As the parent's; this client has no headers, cookies or base URL to merge in."""
+        if parts.get("params"):
+            return super().build_request(method, url, **parts)
+        return httpx2.Request(method, url, headers=parts["headers"], content=parts["content"])
+
     async def send(self, request: httpx2.Request, **ignored: Any) -> httpx2.Response:
         response = await self._send(request)
         response.request = request
