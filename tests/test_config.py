@@ -43,6 +43,7 @@ def test_an_empty_file_is_a_config() -> None:
         ({"data": {"held_out_share": 0}}, "my.toml: data.held_out_share: "),
         ({"data": {"shares": {"single": 0.5}}}, "my.toml: data: shares sum to 0.500"),
         ({"data": {"shares": {"singel": 1.0}}}, "my.toml: data.shares.singel"),
+        ({"warm_start": {"reuse": False, "samples": 2000}}, "my.toml: warm_start.samples: without"),
         ({"data": {"distractors": [4, 1]}}, "my.toml: data: distractors"),
         ({"teacher": {"type": "oracle"}}, "my.toml: teacher: "),
         ({"teacher": {"type": "llm", "model": "m"}}, "my.toml: teacher.base_url: "),

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from looptool.config import MergeConfig
-from looptool.merge import first_share, pick_merge, seed_share
+from looptool.config import MergeConfig, WarmStartConfig
+from looptool.merge import first_share, loop_seed, pick_merge, seed_share
 from looptool.records import (
     Expansion,
     Judgement,
@@ -142,6 +142,13 @@ def test_the_static_baseline_keeps_the_first_dataset() -> None:
     samples: dict[str, Verdict | float] = {"a": Verdict.BOTH_WRONG, "b": 2.0}
     kept = merged(samples, MergeConfig(static=True), fresh=[made("c")])
     assert kept == [made("a"), made("b")]
+
+
+@pytest.mark.parametrize(("reuse", "left"), [(True, 8), (False, 5)])
+def test_the_loop_leaves_the_warm_start_its_samples_if_told_to(reuse: bool, left: int) -> None:
+    train = [made(str(number)) for number in range(8)]
+    pool = loop_seed(train, WarmStartConfig(samples=3, reuse=reuse))
+    assert list(pool) == train[-left:]
 
 
 def dealt(train: list[Sample], config: MergeConfig, rounds: list[int]) -> list[list[Sample]]:

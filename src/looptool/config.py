@@ -151,6 +151,8 @@ class WarmStartConfig(_Section):
     """Skipped when the base model is right on at least this share of the held-out calls."""
     samples: Count = 600
     """How many seed samples it uses."""
+    reuse: bool = True
+    """Whether the loop trains on these samples too; false: on the rest of the seed alone."""
     epochs: Positive = 1
     """Passes over them."""
     batch_tokens: Positive = 4096
@@ -261,6 +263,16 @@ class Config(_Section):
     expand: ExpandConfig = ExpandConfig()
     merge: MergeConfig = MergeConfig()
 
+    @model_validator(mode="after")
+    def _leaves_the_loop_something(self) -> Self:
+        taken = 0 if self.warm_start.reuse else self.warm_start.samples
+        if taken >= self.data.samples:
+            raise ValueError(
+                f"warm_start.samples: without reuse, {taken} leave the loop none of "
+                f"data.samples = {self.data.samples}; raise data.samples"
+            )
+        return self
+
 
 def load_config(path: Path, overrides: Sequence[str] = ()) -> Config:
     """Read a TOML file, apply `section.key=value` overrides, and check everything.
@@ -312,7 +324,7 @@ def check_config(raw: dict[str, Any], source: str, overrides: Sequence[str] = ()
         if first["type"] == "extra_forbidden":
             message = "unknown key; docs/configuration.md lists the known ones"
         more = f" (and {len(others)} more)" if others else ""
-        raise UserError(f"{source}: {key or 'config'}: {message}{more}") from None
+        raise UserError(f"{source}: {f'{key}: ' if key else ''}{message}{more}") from None
 
 
 def _apply(raw: dict[str, Any], override: str) -> None:

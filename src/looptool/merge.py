@@ -11,7 +11,7 @@ import math
 from collections.abc import Iterable, Sequence, Set
 from typing import Protocol
 
-from looptool.config import MergeConfig
+from looptool.config import MergeConfig, WarmStartConfig
 from looptool.records import Expansion, Judgement, Origin, ProbeResult, Sample, Verdict
 from looptool.verify.correct import corrected
 
@@ -111,6 +111,11 @@ def hardest(
     calls = sorted((sample for sample in mastered if sample.label.calls), key=rank)
     words = sorted((sample for sample in mastered if not sample.label.calls), key=rank)
     return [s for ranked in (calls, words) for s in ranked[: round(share * len(ranked))]]
+
+
+def loop_seed(train: Sequence[Sample], config: WarmStartConfig) -> Sequence[Sample]:
+    """The training samples of the seed that the loop may use."""
+    return train if config.reuse else train[config.samples :]
 
 
 def first_share(train: Sequence[Sample], config: MergeConfig) -> list[Sample]:

@@ -134,9 +134,10 @@ class Steps:
 
     def first_dataset(self, seed: Seed) -> list[Sample]:
         """The seed, less the share that later rounds are dealt."""
-        from looptool.merge import first_share
+        from looptool.merge import first_share, loop_seed
 
-        return self._using(first_share(seed.train, self.config.merge))
+        pool = loop_seed(seed.train, self.config.warm_start)
+        return self._using(first_share(pool, self.config.merge))
 
     @_step
     def train(
@@ -264,13 +265,14 @@ class Steps:
         expansions: Sequence[Expansion],
     ) -> list[Sample]:
         """The next round's dataset: ES ∪ EE ∪ HPPL ∪ Seed-new."""
-        from looptool.merge import pick_merge, seed_share
+        from looptool.merge import loop_seed, pick_merge, seed_share
 
         merge = pick_merge(self.config.merge)
 
         def merged() -> list[Sample]:
             config, rounds = self.config.merge, self.config.rounds
-            fresh = seed_share(seed.train, config, round, rounds, self._used)
+            pool = loop_seed(seed.train, self.config.warm_start)
+            fresh = seed_share(pool, config, round, rounds, self._used)
             samples = merge(dataset, probes, judgements, expansions, fresh, round)
             origins = Counter(sample.origin for sample in samples)
             corrected = sum(sample.edits[-1].round == round for sample in samples if sample.edits)

@@ -95,15 +95,3 @@ def test_refusals_keep_their_share_however_much_they_would_teach(samples: list[S
     drawn = [index for step in range(50) for index in chooser.choose(8, step, 0)]
     refusals = sum(not mixture[index].label.calls for index in drawn)
     assert 0.2 < refusals / len(drawn) < 0.3
-
-
-def test_an_update_holds_no_more_refusals_than_their_share(samples: list[Sample]) -> None:
-    mixture = [
-        sample.model_copy(update={"id": f"{i}", "label": Label() if i % 4 == 0 else CALL})
-        for i, sample in enumerate(samples[:8])
-    ]
-    chooser = PromptChooser(mixture, {}, 8, seed=1, informed=True)
-    assert chooser.in_proportion([0, 1, 2, 3, 4]) == [True, True, True, True, False]
-    assert chooser.in_proportion([0, 4]) == [False, False]
-    plain = PromptChooser(mixture, {}, 8, seed=1, informed=False)
-    assert plain.in_proportion([0, 4]) == [True, True]

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 from looptool.config import Config
 from looptool.evaluate.bootstrap import paired_difference
 from looptool.evaluate.contamination import Contamination
-from looptool.merge import first_share
+from looptool.merge import first_share, loop_seed
 from looptool.records import (
     Expansion,
     Judgement,
@@ -136,7 +136,8 @@ def read_history(paths: Paths) -> History:
 
 def _rounds(paths: Paths, config: Config, train: Sequence[Sample]) -> list[RoundHistory]:
     rounds: list[RoundHistory] = []
-    dataset: Sequence[Sample] | None = first_share(train, config.merge) if train else None
+    pool = loop_seed(train, config.warm_start)
+    dataset: Sequence[Sample] | None = first_share(pool, config.merge) if train else None
     for number in range(1, config.rounds + 1):
         if dataset is None:
             break

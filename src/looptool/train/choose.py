@@ -69,21 +69,6 @@ class PromptChooser:
             self._uses[index] += 1
         return chosen
 
-    def in_proportion(self, mixed: Sequence[int]) -> list[bool]:
-        """Which of a step's mixed groups (their prompts) the update may use.
-
-        All that want a call, and as many that want none as stand beside so many in the dataset.
-        """
-        if not self.informed or not self._call_share:
-            return [True] * len(mixed)
-        calls = sum(self._calls[index] for index in mixed)
-        left = round(calls * (1 - self._call_share) / self._call_share)
-        kept = []
-        for index in mixed:
-            kept.append(self._calls[index] or left > 0)
-            left -= not self._calls[index]
-        return kept
-
     def learn(self, index: int, right: int, wrong: int) -> None:
         """Rewards of a group; what was seen before fades by half, for the policy moves."""
         seen = self._seen[index]

@@ -13,7 +13,6 @@ import shutil
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import compress
 from pathlib import Path
 from typing import Any
 
@@ -255,9 +254,7 @@ class ToolTrainer(SharedPrefixGRPOTrainer):
         groups = self._draw()
         self._sampling_seconds = time.perf_counter() - began
         self.tokens_forwarded = 0
-        mixed = [group for group in groups if group.mixed]
-        kept = self.task.chooser.in_proportion([group.index for group in mixed])
-        used = list(compress(mixed, kept))
+        used = [group for group in groups if group.mixed]
         self._note(groups, used)
         return self._to_batch(used, groups)
 
@@ -343,7 +340,6 @@ class ToolTrainer(SharedPrefixGRPOTrainer):
             groups_right=sum(min(group.rewards) == 1 for group in groups),
             groups_wrong=sum(max(group.rewards) == 0 for group in groups),
             groups_used=len(used),
-            groups_left_out=sum(group.mixed for group in groups) - len(used),
             completions=len(lengths),
             completion_tokens=sum(lengths),
             truncated=sum(group.truncated for group in groups),

@@ -10,7 +10,6 @@ class StepStats(Record):
 
     `tokens_forwarded` is what the update put through the model; `tokens_plain` what it would have
     been with every completion behind its own copy of the prompt and no group left out.
-    `groups_left_out` are mixed ones beyond the share that refusals have in the dataset.
     """
 
     step: int
@@ -18,7 +17,6 @@ class StepStats(Record):
     groups_right: int
     groups_wrong: int
     groups_used: int
-    groups_left_out: int = 0
     completions: int
     completion_tokens: int
     truncated: int
@@ -30,7 +28,7 @@ class StepStats(Record):
     @property
     def groups(self) -> int:
         """All groups that were drawn."""
-        return self.groups_right + self.groups_wrong + self.groups_used + self.groups_left_out
+        return self.groups_right + self.groups_wrong + self.groups_used
 
 
 class TrainStats(Record):
