@@ -92,6 +92,18 @@ def test_done_is_not_the_answer_where_another_step_was_asked_for() -> None:
     assert judged(context, Label(content="All set."), label).verdict is not V.LABEL_WRONG
 
 
+def test_a_refusal_is_not_the_answer_where_the_assistant_has_asked_back() -> None:
+    context = says("I need a place to stay.", "I can book that. Which hotel, from when?", "Adlon.")
+    label = move("book_hotel", check_in="default")
+    assert judged(context, Label(content="I cannot do that."), label).verdict is not V.LABEL_WRONG
+
+
+def test_a_refusal_is_not_the_answer_where_an_allowed_value_was_said() -> None:
+    label = move("book_hotel", room="single")
+    context = says("Is there a suite to be had anywhere?")
+    assert judged(context, Label(content="I cannot do that."), label).verdict is not V.LABEL_WRONG
+
+
 def test_a_call_that_asks_for_nothing_that_was_said_is_one_too_many() -> None:
     context = says("Find a train from Bern to Milan.")
     train = move("find_trains", origin="Bern", destination="Milan")

@@ -85,7 +85,8 @@ class Evidence:
     `open` is what the user asked last, with the request that a question back interrupted; `fresh`
     is `open` with what tools have answered to it; `said` is all that users, systems and tools
     said, errors apart; `done` are the calls that were answered without error since the user last
-    spoke, `before` all calls, `served` those of them that were answered without error.
+    spoke, `before` all calls, `served` those of them that were answered without error;
+    `resumed` says whether the user has answered a question back.
     """
 
     open: Reading
@@ -94,6 +95,7 @@ class Evidence:
     done: tuple[ToolCall, ...]
     before: tuple[ToolCall, ...]
     served: tuple[ToolCall, ...]
+    resumed: bool
 
 
 def gather(context: Sequence[Message]) -> Evidence:
@@ -111,6 +113,7 @@ def gather(context: Sequence[Message]) -> Evidence:
         done=_served(context[last + 1 :]),
         before=tuple(call for m in context for call in m.tool_calls),
         served=_served(context),
+        resumed=begin < last,
     )
 
 

@@ -110,13 +110,14 @@ def is_made_up(call: Read) -> bool:
 
 
 def option_said(call: Read, evidence: Evidence) -> str | None:
-    """An argument that is left out though one of its allowed values was said."""
+    """An argument without the one of its allowed values that was said."""
     if call.tool is None:
         return None
     for path, demand in call.demands.by_path.items():
         told = [each for each in demand.closed if holds(evidence.open.normal, normal(str(each)))]
         told = [each for each in told if len(str(each)) > 2 and each != demand.default]
-        if path not in call.leaves and told:
+        given = call.leaves[path].value if path in call.leaves else None
+        if told and not any(values_equal(each, given) for each in told):
             return ".".join(path)
     return None
 

@@ -62,6 +62,10 @@ def _unsure_refusal(prediction: Label, label: list[Read], evidence: Evidence) ->
     refusal = "?" not in prediction.content and not evidence.done
     if refusal and any(_asked_for(leaf) for call in label for leaf in call.leaves.values()):
         return "the label gives what was asked for"
+    if refusal and evidence.resumed:
+        return "the assistant has asked for what it needs"
+    if refusal and any(option_said(call, evidence) for call in label):
+        return "one of the allowed values was said"
     if "?" not in prediction.content and more_to_do(label, evidence):
         return "whether the request has another step"
     return None
