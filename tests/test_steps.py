@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from looptool.config import Config, PolicyConfig, ProbeConfig
+from looptool.config import Config, MergeConfig, PolicyConfig, ProbeConfig, WarmStartConfig
+from looptool.errors import UserError
 from looptool.models.load import model_hash
 from looptool.records import Checkpoint, Label, Message, Sample, Scenario, Seed
 from looptool.runs.run import Run
@@ -42,6 +43,23 @@ def test_probe_and_measure_decode_as_many_rows_as_the_config_says(run: Run) -> N
         steps.probe(1, base, [SAMPLE])
     with pytest.raises(Loaded, match="5 rows"):
         steps.measure(base, Seed(train=(), held_out=(SAMPLE,)))
+
+
+def test_the_loop_trains_on_what_the_warm_start_left(tmp_path: Path) -> None:
+    texts = [(Message(role="user", content=f"Hello {n}."),) for n in range(4)]
+    train = tuple(Sample.create((), said, Label(content="Hello!"), Scenario.CHAT) for said in texts)
+    config = Config(
+        rounds=2,
+        warm_start=WarmStartConfig(samples=2, reuse=False),
+        merge=MergeConfig(seed_new_share=0.5),
+    )
+    with Run(tmp_path, config, Silent()) as run:
+        steps, seed = Steps(run), Seed(train=train, held_out=())
+        first = steps.first_dataset(seed)
+        later = steps.merge(1, seed, first, [], [], [])
+        assert [s.id for s in (*first, *later)] == [s.id for s in train[2:]]
+        with pytest.raises(UserError, match=r"raise data\.samples"):
+            steps.first_dataset(Seed(train=train[:2], held_out=()))
 
 
 def test_the_hash_of_the_base_model_joins_the_provenance(run: Run, tiny_policy: Path) -> None:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Concatenate, ParamSpec, TypeVar
 
 from looptool.config import PolicyConfig
+from looptool.errors import UserError
 from looptool.preflight import preflight
 from looptool.records import (
     Checkpoint,
@@ -134,10 +135,9 @@ class Steps:
 
     def first_dataset(self, seed: Seed) -> list[Sample]:
         """The seed, less the share that later rounds are dealt."""
-        from looptool.merge import first_share, loop_seed
+        from looptool.merge import first_share
 
-        pool = loop_seed(seed.train, self.config.warm_start)
-        return self._using(first_share(pool, self.config.merge))
+        return self._using(first_share(self._loop_seed(seed), self.config.merge))
 
     @_step
     def train(
@@ -265,14 +265,13 @@ class Steps:
         expansions: Sequence[Expansion],
     ) -> list[Sample]:
         """The next round's dataset: ES ∪ EE ∪ HPPL ∪ Seed-new."""
-        from looptool.merge import loop_seed, pick_merge, seed_share
+        from looptool.merge import pick_merge, seed_share
 
         merge = pick_merge(self.config.merge)
 
         def merged() -> list[Sample]:
             config, rounds = self.config.merge, self.config.rounds
-            pool = loop_seed(seed.train, self.config.warm_start)
-            fresh = seed_share(pool, config, round, rounds, self._used)
+            fresh = seed_share(self._loop_seed(seed), config, round, rounds, self._used)
             samples = merge(dataset, probes, judgements, expansions, fresh, round)
             origins = Counter(sample.origin for sample in samples)
             corrected = sum(sample.edits[-1].round == round for sample in samples if sample.edits)
@@ -373,6 +372,13 @@ class Steps:
             self.run.forget(name)
             kept = self.run.once(name, Checkpoint, portable)
         return kept.model_copy(update={"path": paths.located(kept.path)})
+
+    def _loop_seed(self, seed: Seed) -> Sequence[Sample]:
+        from looptool.merge import loop_seed
+
+        if pool := loop_seed(seed.train, self.config.warm_start):
+            return pool
+        raise UserError(f"warm_start: all {len(seed.train)} samples are used; raise data.samples")
 
     def _using(self, dataset: list[Sample]) -> list[Sample]:
         self._used.update(sample.id for sample in dataset)

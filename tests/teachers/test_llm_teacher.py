@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 import pytest
 
-from looptool.config import Config, LlmTeacherConfig, SeedConfig
+from looptool.config import Config, ExpandConfig, LlmTeacherConfig, SeedConfig, VerifyConfig
 from looptool.records import (
     Failure,
     Judgement,
@@ -155,6 +155,21 @@ def test_a_run_is_estimated_from_a_small_sample(tmp_path: Path) -> None:
     assert made.total("cost") == pytest.approx(made.total("calls") * (100 + 2 * 10) / 1e6)
     assert "million tokens" in made.summary() and "\n" not in made.summary()
     assert len(stage.bodies) < 100
+
+
+def test_a_small_run_is_estimated_from_a_tenth_of_its_work(tmp_path: Path) -> None:
+    class Bar(Silent):
+        done = 0
+
+        def advance(self, num: int = 1, note: str = "") -> None:
+            Bar.done += num
+
+    data = SeedConfig(tools=20, samples=5, held_out_samples=5)
+    config = Config(
+        data=data, expand=ExpandConfig(enabled=False), verify=VerifyConfig(enabled=False)
+    )
+    Stage(tmp_path, play).run(lambda teacher: teacher.estimate(config, Bar()))
+    assert Bar.done == 2 + 1  # tools, dialogues
 
 
 def test_a_bad_tool_is_sent_back_with_what_is_wrong(tmp_path: Path) -> None:

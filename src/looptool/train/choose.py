@@ -25,7 +25,9 @@ _PROBE_WEIGHT = 6.0
 _PRIOR_WEIGHT = 1.0
 """And what is known of samples of its kind, where there was no probe."""
 _RARE = 0.04
+"""How often a sample is right where the greedy output was wrong (docs/lab.md)."""
 _LEAST = 0.01
+"""A belief leaves room for either outcome."""
 _FLOOR = 0.02
 """No prompt is ever ruled out: the policy changes."""
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from looptool.jsonvalue import values_equal
 from looptool.records import Tool
-from looptool.teachers.offline.judge.demands import Path
+from looptool.teachers.offline.judge.demands import Demand, Path
 from looptool.teachers.offline.judge.evidence import Evidence, read
 from looptool.teachers.offline.judge.fit import around, fits
 from looptool.teachers.offline.judge.grounding import Support
@@ -109,13 +109,21 @@ def is_made_up(call: Read) -> bool:
     return len(set(values)) < len(values)
 
 
+def options_said(demand: Demand, evidence: Evidence) -> list[object]:
+    """The allowed values of an argument that the request holds."""
+    return [each for each in demand.closed if holds(evidence.open.normal, normal(str(each)))]
+
+
 def option_said(call: Read, evidence: Evidence) -> str | None:
     """An argument without the one of its allowed values that was said."""
     if call.tool is None:
         return None
     for path, demand in call.demands.by_path.items():
-        told = [each for each in demand.closed if holds(evidence.open.normal, normal(str(each)))]
-        told = [each for each in told if len(str(each)) > 2 and each != demand.default]
+        told = [
+            each
+            for each in options_said(demand, evidence)
+            if len(str(each)) > 2 and each != demand.default
+        ]
         given = call.leaves[path].value if path in call.leaves else None
         if told and not any(values_equal(each, given) for each in told):
             return ".".join(path)

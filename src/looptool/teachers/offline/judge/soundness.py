@@ -19,6 +19,7 @@ from looptool.teachers.offline.judge.loose_ends import (
     more_to_do,
     nearly_right,
     option_said,
+    options_said,
     passed_over,
     repeats,
     rewritten,
@@ -27,7 +28,7 @@ from looptool.teachers.offline.judge.loose_ends import (
 )
 from looptool.teachers.offline.judge.moments import days
 from looptool.teachers.offline.judge.moves import Leaf, Read, spoken_for, values_of
-from looptool.teachers.offline.judge.words import holds, normal
+from looptool.teachers.offline.judge.words import normal
 
 
 def unsure(
@@ -147,9 +148,9 @@ def _another_was_said(leaf: Leaf, call: Read, evidence: Evidence) -> bool:
     """Whether the request holds another value that the argument could take."""
     if days(str(leaf.value)):
         return bool(evidence.open.days)
-    options = [normal(str(each)) for each in call.demands.at(leaf.path).closed]
     own = normal(str(leaf.value))
-    return any(option != own and holds(evidence.open.normal, option) for option in options)
+    said = options_said(call.demands.at(leaf.path), evidence)
+    return any(normal(str(option)) != own for option in said)
 
 
 def _no_identifier(leaf: Leaf, call: Read) -> bool:
