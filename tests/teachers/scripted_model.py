@@ -26,9 +26,10 @@ def outside(text: str) -> str:
 def play(body: Body) -> str:
     """An answer of the shape that is asked for."""
     prompt = body["messages"][1]["content"]
-    wanted = json.loads(prompt[prompt.rindex("Its schema:\n") + 12 :])["properties"]
+    at = prompt.rindex("Its schema:\n") + len("Its schema:\n")
+    wanted = json.JSONDecoder().raw_decode(prompt, at)[0]["properties"]
     draw = hashlib.sha256(json.dumps([body["messages"], body.get("seed")]).encode()).hexdigest()
-    return json.dumps(_ROLES[next(iter(wanted))](quoted(prompt), draw))
+    return json.dumps(_ROLES[next(iter(wanted))](quoted(prompt[:at]), draw))
 
 
 def _tool(data: list[Any], draw: str) -> Any:
@@ -36,14 +37,10 @@ def _tool(data: list[Any], draw: str) -> Any:
     return {
         "name": f"{domain}_{operation}_{draw[:3]}",
         "description": f"Does {operation} in {domain}.",
-        "parameters": {
-            "type": "object",
-            "properties": {
-                "city": {"type": "string", "description": "Where."},
-                "guests": {"type": "integer", "description": "How many."},
-            },
-            "required": ["city"],
-        },
+        "parameters": [
+            {"name": "city", "type": "string", "description": "Where.", "required": True},
+            {"name": "guests", "type": "integer", "description": "How many.", "required": False},
+        ],
     }
 
 
@@ -55,11 +52,11 @@ def _plan(data: list[Any], draw: str) -> Any:
         used = {"irrelevant": 0, "chat": 0, "parallel": 2, "sequential": 2}.get(need, 1)
         called = (names * 2)[:used]
         cities = " and ".join(f"{name.replace('_', ' ')} in City{number}" for name in called)
-        turn = {"tools": called, "intent": f"Wants {cities or 'a chat'}."}
+        turn = {"tools": called, "values": [], "intent": f"Wants {cities or 'a chat'}."}
         if need == "missing_parameter":
             turn |= {"left_out": "the city", "given_later": f"City{number}", "intent": "Wants it."}
         turns.append(turn)
-    return {"possible": True, "turns": turns}
+    return {"turns": turns}
 
 
 def _line(data: list[Any], draw: str) -> Any:
@@ -115,7 +112,7 @@ def _analysed(data: list[Any], draw: str) -> Any:
 
 _ROLES: dict[str, Callable[[list[Any], str], Any]] = {
     "name": _tool,
-    "possible": _plan,
+    "turns": _plan,
     "message": _line,
     "considered": _move,
     "result": lambda data, draw: {"result": {"id": draw[:8], "ok": True}},

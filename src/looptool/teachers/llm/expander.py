@@ -9,6 +9,7 @@ from looptool.jsonvalue import read_json
 from looptool.records import Failure, Label, Message, Origin, Sample, Scenario, Tool
 from looptool.teachers.base import Variation
 from looptool.teachers.llm.calls import UnusableError
+from looptool.teachers.llm.narrow import moves_with
 from looptool.teachers.llm.prompts import part, quote, render
 from looptool.teachers.llm.shapes import SaidShape, SampleShape
 from looptool.teachers.llm.shown import shown_label, shown_messages, shown_tools
@@ -46,8 +47,12 @@ async def _vary_once(
     def sample(shape: SampleShape) -> Sample:
         return sound_sample(shape, failure, variation)
 
+    brings_tools = variation is Variation.SIBLING_TOOL
+    schema = None if brings_tools else moves_with(SampleShape, old.tools)
     try:
-        return await voice.ask("expander", chat, SampleShape, sample, sample=seed + index)
+        return await voice.ask(
+            "expander", chat, SampleShape, sample, sample=seed + index, schema=schema
+        )
     except UnusableError:
         return None
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, JsonValue
+from pydantic import BaseModel, ConfigDict
 
 from looptool.records import Label, Message, Tool, ToolCall
 
@@ -13,22 +14,64 @@ class _Shape(BaseModel):
     model_config = ConfigDict(frozen=True)
 
 
+class ParameterShape(_Shape):
+    """A parameter, or a field of one. A list of these, and not JSON Schema with its free keys:
+    endpoints can be held to it, and small models lose their way in schemas of schemas.
+    """
+
+    name: str
+    type: Literal["string", "integer", "number", "boolean", "array", "object"]
+    description: str
+    required: bool
+    allowed: list[str | int | float] = []
+    default: str | int | float | bool | None = None
+    item_type: Literal["string", "integer", "number", "boolean", "object"] | None = None
+    fields: list[ParameterShape] = []
+
+    def as_schema(self) -> dict[str, Any]:
+        """JSON Schema of a value; `fields` are those of an object, or of an array's items."""
+        value: dict[str, Any] = {"type": self.type, "description": self.description}
+        inner = value
+        if self.type == "array":
+            items = self.item_type or ("object" if self.fields else "string")
+            inner = value["items"] = {"type": items}
+        if inner["type"] == "object":
+            inner |= object_schema(self.fields)
+        if self.allowed:
+            inner["enum"] = self.allowed
+        if self.default is not None:
+            value["default"] = self.default
+        return value
+
+
+def object_schema(fields: Sequence[ParameterShape]) -> dict[str, Any]:
+    """JSON Schema of an object with these fields."""
+    schema: dict[str, Any] = {
+        "type": "object",
+        "properties": {field.name: field.as_schema() for field in fields},
+    }
+    if required := [field.name for field in fields if field.required and field.default is None]:
+        schema["required"] = required
+    return schema
+
+
 class ToolShape(_Shape):
     """A tool as its writer gives it."""
 
     name: str
     description: str
-    parameters: dict[str, Any]
+    parameters: list[ParameterShape]
 
     def tool(self) -> Tool:
-        return Tool(name=self.name, description=self.description, parameters=self.parameters)
+        parameters = object_schema(self.parameters)
+        return Tool(name=self.name, description=self.description, parameters=parameters)
 
 
 class CallShape(_Shape):
     """One call."""
 
     name: str
-    arguments: dict[str, JsonValue]
+    arguments: dict[str, Any]
 
     def call(self) -> ToolCall:
         return ToolCall(name=self.name, arguments=self.arguments)
@@ -38,8 +81,8 @@ class MoveShape(_Shape):
     """The Assistant's move: what it considers, the calls it makes, or what it says instead."""
 
     considered: str
-    calls: list[CallShape]
-    says: str
+    calls: list[CallShape] = []
+    says: str = ""
 
     def label(self) -> Label:
         calls = tuple(call.call() for call in self.calls)
@@ -50,15 +93,15 @@ class TurnShape(_Shape):
     """One turn of a Planner's flow."""
 
     tools: list[str]
+    values: list[str]
     intent: str
     left_out: str = ""
     given_later: str = ""
 
 
 class PlanShape(_Shape):
-    """A Planner's flow; `possible` is false if the tools do not allow it."""
+    """A Planner's flow; no turns if the tools do not allow it."""
 
-    possible: bool
     turns: list[TurnShape]
 
 
@@ -71,7 +114,7 @@ class LineShape(_Shape):
 class ResultShape(_Shape):
     """What a tool returns."""
 
-    result: dict[str, JsonValue]
+    result: dict[str, Any]
 
 
 class OpinionShape(_Shape):
@@ -138,3 +181,19 @@ class TreeShape(_Shape):
     """The branches of one domain."""
 
     groups: list[GroupShape]
+
+
+def plain_schema(shape: type[BaseModel]) -> dict[str, Any]:
+    """The JSON Schema of a shape, without the titles that pydantic adds."""
+    plain: dict[str, Any] = _untitled(shape.model_json_schema())
+    return plain
+
+
+def _untitled(schema: Any, inside_properties: bool = False) -> Any:
+    if isinstance(schema, dict):
+        return {
+            key: _untitled(value, key in ("properties", "$defs") and not inside_properties)
+            for key, value in schema.items()
+            if key not in ("title", "description") or inside_properties
+        }
+    return [_untitled(item) for item in schema] if isinstance(schema, list) else schema

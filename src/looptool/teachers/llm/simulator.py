@@ -12,6 +12,7 @@ from looptool.records import Label, Message, Scenario, Tool, ToolCall, Turn
 from looptool.seed.dice import dice, stable
 from looptool.teachers.base import DialogueBrief, Scene
 from looptool.teachers.llm.calls import Chat, UnusableError
+from looptool.teachers.llm.narrow import calls_needed, moves_with, plan_of
 from looptool.teachers.llm.people import MANNERS, PEOPLE
 from looptool.teachers.llm.prompts import part, quote, render
 from looptool.teachers.llm.shapes import LineShape, MoveShape, PlanShape, ResultShape, TurnShape
@@ -33,7 +34,7 @@ async def plan(voice: Voice, brief: DialogueBrief) -> tuple[Turn, ...]:
     )
 
     def turns(shape: PlanShape) -> tuple[Turn, ...]:
-        if not shape.possible:
+        if not shape.turns:
             return ()
         if len(shape.turns) != len(brief.needs):
             raise ValueError(f"turns: write {len(brief.needs)}, one for each need")
@@ -41,7 +42,8 @@ async def plan(voice: Voice, brief: DialogueBrief) -> tuple[Turn, ...]:
         return tuple(turn for need, given in pairs for turn in _turns(need, given, brief.tools))
 
     try:
-        return await voice.ask("planner", chat, PlanShape, turns, sample=brief.seed)
+        schema = plan_of(brief.needs, brief.tools)
+        return await voice.ask("planner", chat, PlanShape, turns, sample=brief.seed, schema=schema)
     except UnusableError:
         return ()
 
@@ -50,22 +52,16 @@ def _turns(need: Scenario, given: TurnShape, tools: Sequence[Tool]) -> Iterator[
     names = {tool.name for tool in tools}
     if unknown := [name for name in given.tools if name not in names]:
         raise ValueError(f"turns: there is no function {unknown[0]}")
-    number = len(given.tools)
-    wanted = {
-        Scenario.SINGLE: number == 1,
-        Scenario.MISSING_PARAMETER: number == 1,
-        Scenario.PARALLEL: number >= 2,
-        Scenario.SEQUENTIAL: number >= 2,
-        Scenario.MULTI_TURN: number >= 1,
-    }.get(need, number == 0)
-    if not wanted:
+    number, (fewest, most) = len(given.tools), calls_needed(need)
+    if not fewest <= number <= most:
         raise ValueError(f"turns: a {need.value} turn cannot have {number} tools")
+    intent = " ".join([given.intent, *(f"({value})" for value in given.values)])
     if need is not Scenario.MISSING_PARAMETER:
-        yield Turn(need=need, tools=tuple(given.tools), intent=given.intent)
+        yield Turn(need=need, tools=tuple(given.tools), intent=intent)
         return
     if not (given.left_out.strip() and given.given_later.strip()):
         raise ValueError("turns: missing_parameter needs left_out and given_later")
-    yield Turn(need=need, intent=f"{given.intent} Left out, for now: {given.left_out}.")
+    yield Turn(need=need, intent=f"{intent} Left out, for now: {given.left_out}.")
     later = f"Now gives what was left out, {given.left_out}: {given.given_later}."
     yield Turn(need=need, tools=tuple(given.tools), intent=later)
 
@@ -129,7 +125,8 @@ async def _sample_move(
         return sound_label(shape, tools)
 
     try:
-        return await voice.ask("assistant", chat, MoveShape, sound, sample=sample)
+        schema = moves_with(MoveShape, tools)
+        return await voice.ask("assistant", chat, MoveShape, sound, sample=sample, schema=schema)
     except UnusableError:
         return None
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
@@ -12,6 +13,7 @@ from looptool.jsonvalue import read_json
 from looptool.teachers.llm.calls import Ask, Chat, UnusableError
 from looptool.teachers.llm.client import Client
 from looptool.teachers.llm.prompts import quote
+from looptool.teachers.llm.shapes import plain_schema
 
 Shape = TypeVar("Shape", bound=BaseModel)
 Made = TypeVar("Made")
@@ -28,22 +30,16 @@ async def ask_for(
 ) -> Made:
     """What `make` makes of an answer that is JSON of `shape`.
 
+    The endpoint is held to `ask.schema`, or to the schema of the shape if there is none.
+
     `make` raises ValueError for an answer that will not do; its message is shown to the model,
-    which answers again. `ask.chat` and `ask.schema` get what the shape adds. Raises UnusableError
-    if `REPAIRS` repairs did not help.
+    which answers again: first with its answer at hand, then, as small models only repeat that,
+    without. Raises UnusableError if `REPAIRS` repairs did not help.
     """
     schema = plain_schema(shape)
-    chat = _with_shape(ask.chat, schema)
+    asked = chat = _with_shape(ask.chat, schema)
     for repair in range(REPAIRS + 1):
-        call = Ask(
-            role=ask.role,
-            model=ask.model,
-            chat=chat,
-            schema=schema,
-            temperature=ask.temperature,
-            max_tokens=ask.max_tokens,
-            sample=ask.sample + repair,
-        )
+        call = replace(ask, chat=chat, schema=ask.schema or schema, sample=ask.sample + repair)
         answer = await client.complete(call)
         try:
             return make(shape.model_validate(find_json(answer.text)))
@@ -51,7 +47,7 @@ async def ask_for(
             wrong = _what(error)
             if repair == REPAIRS:
                 raise UnusableError(f"{ask.role}: {wrong}") from None
-            chat = _with_repair(chat, answer.text, wrong)
+            chat = _with_hint(asked, wrong) if repair else _with_repair(asked, answer.text, wrong)
     raise AssertionError("the last repair returns or raises")
 
 
@@ -66,22 +62,6 @@ def find_json(text: str) -> Any:
     return read_json(text, start)[0]
 
 
-def plain_schema(shape: type[BaseModel]) -> dict[str, Any]:
-    """The JSON Schema of a shape, without the titles that pydantic adds."""
-    plain: dict[str, Any] = _untitled(shape.model_json_schema())
-    return plain
-
-
-def _untitled(schema: Any, inside_properties: bool = False) -> Any:
-    if isinstance(schema, dict):
-        return {
-            key: _untitled(value, key in ("properties", "$defs") and not inside_properties)
-            for key, value in schema.items()
-            if key not in ("title", "description") or inside_properties
-        }
-    return [_untitled(item) for item in schema] if isinstance(schema, list) else schema
-
-
 def _with_shape(chat: Chat, schema: dict[str, Any]) -> Chat:
     *before, last = chat
     wanted = json.dumps(schema, ensure_ascii=False)
@@ -94,11 +74,13 @@ def _with_repair(chat: Chat, answer: str, wrong: str) -> Chat:
         f"That answer cannot be used. What is wrong with it:\n{quote(wrong)}\n"
         "Answer again, whole, as one JSON object of the same schema and nothing else."
     )
-    return (
-        *chat[:2],
-        {"role": "assistant", "content": answer},
-        {"role": "user", "content": asked},
-    )
+    return (*chat, {"role": "assistant", "content": answer}, {"role": "user", "content": asked})
+
+
+def _with_hint(chat: Chat, wrong: str) -> Chat:
+    *before, last = chat
+    hint = f"What was wrong with the last answer to this:\n{quote(wrong)}"
+    return (*before, {**last, "content": f"{last['content']}\n\n{hint}"})
 
 
 def _what(error: ValueError) -> str:

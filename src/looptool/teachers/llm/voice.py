@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from pydantic import BaseModel
 
@@ -35,17 +35,19 @@ class Voice:
         sample: int = 0,
         temperature: float | None = None,
         model: str | None = None,
+        schema: dict[str, Any] | None = None,
     ) -> Made:
         """What `make` makes of an answer of `shape` (`structured.ask_for`).
 
-        `sample` tells apart answers to the same question; the temperature is the config's and the
-        model the one that writes, unless given.
+        `schema` is what the endpoint is held to, where that is narrower than the shape. `sample`
+        tells apart answers to the same question; the temperature is the config's and the model
+        the one that writes, unless given.
         """
         ask = Ask(
             role=role,
             model=model or self.config.model,
             chat=chat,
-            schema=None,
+            schema=schema,
             temperature=self.config.temperature if temperature is None else temperature,
             max_tokens=self.config.max_tokens,
             sample=stable("sample", self._seed, sample) % 2**31,

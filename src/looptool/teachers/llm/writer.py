@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 from looptool.records import Tool
 from looptool.seed.constraint_tree import snake_case
 from looptool.teachers.base import ToolBrief, TreePath
 from looptool.teachers.llm.calls import UnusableError
 from looptool.teachers.llm.prompts import quote, render
-from looptool.teachers.llm.shapes import ToolShape, TreeShape
+from looptool.teachers.llm.shapes import ParameterShape, ToolShape, TreeShape
 from looptool.teachers.llm.voice import Voice
 from looptool.toolmatch import check_tool
 
@@ -38,17 +39,23 @@ def sound_tool(shape: ToolShape) -> Tool:
         raise ValueError(f"name: {tool.name!r} is no function name")
     if not tool.description.strip():
         raise ValueError("description: is empty")
+    _check_parameters(shape.parameters, "parameters")
     check_tool(tool)
-    properties = tool.parameters.get("properties")
-    if not isinstance(properties, dict) or not 1 <= len(properties) <= MAX_PARAMETERS:
-        raise ValueError(f"parameters.properties: write between 1 and {MAX_PARAMETERS}")
-    for name, schema in properties.items():
-        if not isinstance(schema, dict) or not schema.keys() & {"type", "enum", "$ref", "anyOf"}:
-            raise ValueError(f"parameters.properties.{name}: has no type")
-    required = tool.parameters.get("required", [])
-    if not isinstance(required, list) or not set(required) <= properties.keys():
-        raise ValueError("parameters.required: names what is no property")
     return tool
+
+
+def _check_parameters(parameters: Sequence[ParameterShape], where: str) -> None:
+    if not 1 <= len(parameters) <= MAX_PARAMETERS:
+        raise ValueError(f"{where}: write between 1 and {MAX_PARAMETERS}")
+    names = [parameter.name for parameter in parameters]
+    if repeated := next((name for name in names if names.count(name) > 1), None):
+        raise ValueError(f"{where}: {repeated} comes twice")
+    for parameter in parameters:
+        at = f"{where}.{parameter.name}"
+        if not parameter.name.strip() or not parameter.description.strip():
+            raise ValueError(f"{at}: needs a name and a description")
+        if "object" in (parameter.type, parameter.item_type):
+            _check_parameters(parameter.fields, f"{at}.fields")
 
 
 async def grow_domain(voice: Voice, name: str) -> tuple[TreePath, ...]:
