@@ -61,7 +61,7 @@ def _plan(data: list[Any], draw: str) -> Any:
 
 def _line(data: list[Any], draw: str) -> Any:
     persona, _, intent = data
-    return {"message": f"{intent} ({persona[1]})"}
+    return {"person_says": f"{intent} ({persona[1]})"}
 
 
 def _move(data: list[Any], draw: str) -> Any:
@@ -113,7 +113,7 @@ def _analysed(data: list[Any], draw: str) -> Any:
 _ROLES: dict[str, Callable[[list[Any], str], Any]] = {
     "name": _tool,
     "turns": _plan,
-    "message": _line,
+    "person_says": _line,
     "considered": _move,
     "result": lambda data, draw: {"result": {"id": draw[:8], "ok": True}},
     "analysis": _analysed,

@@ -258,7 +258,9 @@ def test_the_assistant_sees_no_plan(tmp_path: Path) -> None:
 
 
 def test_the_user_never_names_a_tool(tmp_path: Path) -> None:
-    stage = Stage(tmp_path, answers({"message": "Use get_weather!"}, {"message": "Weather?"}))
+    stage = Stage(
+        tmp_path, answers({"person_says": "Use get_weather!"}, {"person_says": "Weather?"})
+    )
     assert stage.run(lambda teacher: teacher.speak(SCENE)) == "Weather?"
     over = SCENE.model_copy(update={"turn": 1})
     assert stage.run(lambda teacher: teacher.speak(over)) is None

@@ -12,7 +12,11 @@ from looptool.teachers.llm.narrow import moves_with, plan_of
 from looptool.teachers.llm.shapes import MoveShape, ParameterShape, SampleShape, object_schema
 from looptool.toolmatch import check_tool
 
-CITY: dict[str, Any] = {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]}
+CITY: dict[str, Any] = {
+    "type": "object",
+    "properties": {"city": {"type": "string"}},
+    "required": ["city"],
+}
 LOOK = Tool(name="look", description="Looks.", parameters=CITY)
 ODD = Tool(name="odd", description="Odd.", parameters=CITY | {"minProperties": 1})
 

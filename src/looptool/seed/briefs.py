@@ -127,4 +127,5 @@ def _brief(
         seed=stable("dialogue", seed, name) >> 16,
         absent=tools_of(absent),
         tool_error=rng.random() < config.tool_errors,
+        closing=rng.random() < 2 * CLOSING_SHARE,
     )

@@ -57,10 +57,20 @@ async def _assist(
         if not label.calls:
             moves.append((index, need))
             return True
+        if _is_over(now, need):
+            moves.append((index, need))
+            return False
         failed = await _answer(now, teacher, messages, label)
         if not failed:
             moves.append((index, need))
     return False
+
+
+def _is_over(scene: Scene, need: Scenario) -> bool:
+    """Whether nothing that is wanted can follow the calls of this move."""
+    brief = scene.brief
+    may_go_on = need in (Scenario.SEQUENTIAL, Scenario.MULTI_TURN) or brief.tool_error
+    return not (brief.closing or may_go_on) and scene.turn == len(scene.plan) - 1
 
 
 async def _answer(scene: Scene, teacher: Simulator, messages: list[Message], label: Label) -> bool:

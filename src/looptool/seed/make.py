@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from itertools import count
 from pathlib import Path
 
 from pydantic import Field
@@ -22,7 +23,12 @@ from looptool.seed.toolsets import Shelf
 from looptool.teachers.base import DialogueBrief, Teacher
 from looptool.work import Work
 
-MAX_BATCHES = 8
+SETTLE_AFTER = 4
+"""Batches after which single calls take the place of scenarios that are still owed."""
+MAX_BARREN = 4
+BARREN = 0.1
+"""No more batches after so many in a row in which a smaller share of the dialogues gave a sample:
+a weak teacher needs many, tools that are used up would need endless ones."""
 NUM_OUTSIDE = 100
 
 
@@ -95,12 +101,15 @@ def _gather(
     async def harvest(brief: DialogueBrief) -> Harvest:
         return await harvest_of(brief, teacher)
 
-    for batch in range(MAX_BATCHES):
-        if batch == MAX_BATCHES // 2:
+    barren = 0
+    for batch in count():
+        if batch == SETTLE_AFTER:
+            barren = 0
             rejected[Fault.NO_SCENARIO] += quota.settle_for_singles()
         briefs = make_briefs(config, quota, shelf, seed, side, batch) if tools else []
-        if not briefs:
+        if not briefs or barren == MAX_BARREN:
             break
+        before = len(samples)
         for crop in work.map(
             f"seed-{side}-{batch}",
             briefs,
@@ -111,6 +120,7 @@ def _gather(
         ):
             rejected.update(crop.rejected)
             samples.extend(_new(crop.samples, quota, taken, fresh, rejected))
+        barren = 0 if len(samples) - before > BARREN * len(briefs) else barren + 1
     if len(samples) < total:
         raise UserError(
             f"data: the tools gave {len(samples)} of {total} {side} samples; "

@@ -47,7 +47,8 @@ class DialogueBrief(Record):
     """What dialogue to simulate: over which tools, and with which needs, turn by turn.
 
     `absent` are tools that are not at hand: an irrelevant request asks for what one of them would
-    do. With `tool_error` one of the tools' answers is to be an error.
+    do. With `tool_error` one of the tools' answers is to be an error. Without `closing` nobody
+    needs what the last calls return and the assistant says of it.
     """
 
     id: str
@@ -57,6 +58,7 @@ class DialogueBrief(Record):
     seed: int
     absent: tuple[Tool, ...] = ()
     tool_error: bool = False
+    closing: bool = True
 
 
 class Scene(Record):

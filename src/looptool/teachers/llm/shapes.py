@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from looptool.records import Label, Message, Tool, ToolCall
 
@@ -106,9 +106,9 @@ class PlanShape(_Shape):
 
 
 class LineShape(_Shape):
-    """What a User says."""
+    """What a User says. The key keeps small models from answering as the assistant."""
 
-    message: str
+    person_says: str
 
 
 class ResultShape(_Shape):
@@ -166,7 +166,7 @@ class SampleShape(_Shape):
     """A new sample; `new_tools` stand beside those of the old one."""
 
     new_tools: list[ToolShape]
-    conversation: list[SaidShape]
+    conversation: list[SaidShape] = Field(min_length=1)
     move: MoveShape
 
 

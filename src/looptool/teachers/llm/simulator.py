@@ -80,11 +80,11 @@ async def speak(voice: Voice, scene: Scene) -> str | None:
     telling = [t.name for t in scene.brief.tools if _TELLING.search(t.name)]
 
     def line(shape: LineShape) -> str:
-        said = shape.message.strip()
+        said = shape.person_says.strip()
         if not said:
-            raise ValueError("message: is empty")
+            raise ValueError("person_says: is empty")
         if named := [name for name in telling if name in said]:
-            raise ValueError(f"message: it names the function {named[0]}; say it in plain words")
+            raise ValueError(f"person_says: it names the function {named[0]}; say it plainly")
         return said
 
     try:
