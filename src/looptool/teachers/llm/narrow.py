@@ -18,6 +18,9 @@ from looptool.teachers.llm.shapes import CallShape, MoveShape, PlanShape, TurnSh
 MOST_CALLS = 6
 """Calls in one planned turn."""
 
+MOST_VALUES = 6
+"""Values for each of them."""
+
 _PLAIN = {"type", "description", "enum", "default", "items", "properties", "required"}
 _TYPES = {"string", "integer", "number", "boolean", "array", "object", "null"}
 
@@ -87,7 +90,7 @@ def _turn(need: Scenario, tools: Sequence[Tool]) -> dict[str, Any]:
         "minItems": fewest,
         "maxItems": most,
     }
-    turn["properties"]["values"] |= {"minItems": fewest}
+    turn["properties"]["values"] |= {"minItems": fewest, "maxItems": MOST_VALUES * most}
     if need is Scenario.MISSING_PARAMETER:
         said = {"type": "string", "minLength": 1}
         turn["properties"] |= {"left_out": said, "given_later": said}

@@ -55,7 +55,8 @@ def _turns(need: Scenario, given: TurnShape, tools: Sequence[Tool]) -> Iterator[
     number, (fewest, most) = len(given.tools), calls_needed(need)
     if not fewest <= number <= most:
         raise ValueError(f"turns: a {need.value} turn cannot have {number} tools")
-    intent = " ".join([given.intent, *(f"({value})" for value in given.values)])
+    values = "; ".join(dict.fromkeys(given.values))
+    intent = f"{given.intent} The values: {values}." if values else given.intent
     if need is not Scenario.MISSING_PARAMETER:
         yield Turn(need=need, tools=tuple(given.tools), intent=intent)
         return
