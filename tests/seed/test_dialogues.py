@@ -59,6 +59,24 @@ def test_an_uncertain_move_ends_the_dialogue_and_is_no_sample() -> None:
     assert asyncio.run(simulate(BRIEF, Scripted([None], []))) is None
 
 
+def test_a_dialogue_whose_closing_nobody_needs_ends_with_its_last_calls() -> None:
+    brief = BRIEF.model_copy(update={"closing": False})
+    agents = Scripted([call(who="Anna")], [])
+    dialogue = asyncio.run(simulate(brief, agents))
+    assert dialogue is not None
+    assert [sample.label for sample in samples_of(dialogue)] == [call(who="Anna")]
+
+
+def test_calls_that_others_may_follow_are_answered_in_any_case() -> None:
+    no_end = {"closing": False}
+    for update in ({"needs": (Scenario.SEQUENTIAL,)}, {"tool_error": True}):
+        brief = BRIEF.model_copy(update=no_end | update)
+        agents = Scripted([call(who="Anna"), Label(content="Done.")], ['{"ok": true}'])
+        dialogue = asyncio.run(simulate(brief, agents))
+        assert dialogue is not None
+        assert len(samples_of(dialogue)) == 2
+
+
 def test_the_turn_that_repairs_an_error_is_the_sample() -> None:
     agents = Scripted([call(who="Ana"), call(who="Anna"), None], ['{"error": "?"}', '{"ok": 1}'])
     dialogue = asyncio.run(simulate(BRIEF, agents))

@@ -122,6 +122,17 @@ def test_one_empty_tool_cannot_give_thousands(tmp_path: Path) -> None:
         make_seed(config, 0, OfflineTeacher(), InMemory())
 
 
+def test_a_teacher_that_seldom_succeeds_is_asked_until_it_has_given_enough() -> None:
+    class Weak(OfflineTeacher):
+        async def accept(self, sample: Sample) -> str | None:
+            return None if int(sample.id[:2], 16) < 60 else "no"
+
+    config = SeedConfig(tools=60, samples=40, held_out_samples=10, shares={Scenario.SINGLE: 1.0})
+    made = make_seed(config, 0, Weak(), InMemory())
+    assert (len(made.train), len(made.held_out)) == (40, 10)
+    assert made.rejected["judge: no"] > 100
+
+
 def tool_with(parameters: str, rest: str = "") -> str:
     return f'[{{"name": "get_it", "description": "Get it.", "parameters": {parameters}{rest}}}]'
 
