@@ -32,7 +32,7 @@ from looptool.records import (
 )
 from looptool.runs.paths import Paths
 from looptool.runs.store import write_atomic, write_records
-from looptool.teachers.base import Bill, Expense
+from looptool.teachers.base import Bill, Expense, Unusable
 from looptool.toolmatch import match
 from looptool.train.stats import StepStats, TrainStats
 from looptool.verify.calibrate import EQUAL, Calibration, wilson
@@ -43,7 +43,8 @@ BILL = Bill(
     roles={
         "judge": Expense(calls=40, prompt_tokens=52_000, completion_tokens=4_100, cost=0.25),
         "user": Expense(calls=10, prompt_tokens=9_000, completion_tokens=900, cost=0.05),
-    }
+    },
+    unusable={"user": Unusable(answers=3, lost=1, faults={"person_says": 3})},
 )
 SUBJECTS = {
     "weather": ("get_forecast", "city", ("Oslo", "Lima", "Kyoto", "Accra", "Perth", "Quito")),

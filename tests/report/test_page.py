@@ -115,6 +115,9 @@ def test_bill_calibration_and_kept_out_exams_are_on_the_page(build: Callable[...
         "all", {"calls": 50, "prompt_tokens": 61_000, "completion_tokens": 5_000, "cost": 0.3},
     ]  # fmt: skip
     assert [row[0] for row in data["bill"]["rows"]] == ["judge", "user", "all"]
+    assert data["bill"]["unusable"] == [
+        ["user", {"answers": 3, "lost": 1, "faults": {"person_says": 3}}],
+    ]
     assert "against BFCL v3" in dict(data["facts"])["exams kept out"]
     assert data["calibration"]["judge"] == "offline rules" and data["calibration"]["rows"]
 

@@ -28,7 +28,16 @@ from looptool.records import (
 from looptool.runs.paths import Paths
 from looptool.seed.dialogues import samples_of, simulate
 from looptool.teachers import load_teacher
-from looptool.teachers.base import Case, DialogueBrief, Scene, Teacher, ToolBrief, Variation
+from looptool.teachers.base import (
+    Bill,
+    Case,
+    DialogueBrief,
+    Scene,
+    Teacher,
+    ToolBrief,
+    Unusable,
+    Variation,
+)
 from looptool.teachers.llm import LlmTeacher
 from looptool.teachers.llm.expander import sound_sample
 from looptool.teachers.llm.prompts import part, render
@@ -205,6 +214,22 @@ def test_what_no_careful_provider_would_publish_is_sent_back(
     brief = ToolBrief(path=("sky", "now", "weather"))
     assert stage.run(lambda teacher: teacher.write_tool(brief)) is not None
     assert fault in quoted(stage.bodies[-1]["messages"][-1]["content"])[0]
+
+
+def test_what_would_not_do_is_counted_once_by_kind(tmp_path: Path) -> None:
+    nameless, untyped = TOOL | {"name": "x y"}, {"parameters": [PARAMETER | {"type": "dict"}]}
+    brief = ToolBrief(path=("sky", "now", "weather"))
+
+    async def written(teacher: LlmTeacher) -> Bill | None:
+        await teacher.write_tool(brief)
+        return teacher.bill()
+
+    stage = Stage(tmp_path, answers(nameless, TOOL | untyped, nameless))
+    for _ in ("paid", "out of the cache"):
+        bill = stage.run(written)
+        assert bill is not None
+        faults = {"name": 2, "parameters": 1}
+        assert bill.unusable == {"tool writer": Unusable(answers=3, lost=1, faults=faults)}
 
 
 def test_a_model_that_repeats_itself_is_asked_afresh(tmp_path: Path) -> None:

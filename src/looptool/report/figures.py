@@ -162,10 +162,12 @@ def _bill(bill: Bill | None) -> dict[str, Any] | None:
     if bill is None:
         return None
     total = bill.total()
+    rows = [(role, one.model_dump()) for role, one in (*bill.roles.items(), ("all", total))]
     return {
         "summary": bill.summary(),
         "priced": total.cost > 0,
-        "rows": [(role, one.model_dump()) for role, one in (*bill.roles.items(), ("all", total))],
+        "rows": rows,
+        "unusable": [(role, one.model_dump()) for role, one in sorted(bill.unusable.items())],
     }
 
 

@@ -150,5 +150,9 @@ function billed(bill) {
         strong: n === bill.rows.length - 1,
         cells: [role, count(one.calls), count(one.prompt_tokens), count(one.completion_tokens), ...(bill.priced ? [one.cost.toPrecision(4)] : [])],
       }))),
+    bill.unusable.length ? table("Answers that would not do, by role; each is asked for again, twice at most", ["role", "answers", "given up", "why"],
+      bill.unusable.map(([role, one]) => ({
+        cells: [role, count(one.answers), count(one.lost), Object.entries(one.faults).sort((a, b) => b[1] - a[1]).map(([fault, n]) => `${fault} (${n})`).join(", ")],
+      }))) : null,
   ];
 }

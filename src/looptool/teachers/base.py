@@ -10,6 +10,8 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import TYPE_CHECKING, Protocol
 
+from pydantic import Field
+
 from looptool.records import (
     Failure,
     Judgement,
@@ -128,10 +130,28 @@ class Expense(Record):
         return self.model_copy(update={"cost": round(self.cost, 9)})
 
 
+class Unusable(Record):
+    """Answers of a role that broke its rules: how many, how many pieces of work were given up for
+    it, and how often for what.
+    """
+
+    answers: int = 0
+    lost: int = 0
+    faults: dict[str, int] = Field(default_factory=dict)
+
+    def with_fault(self, fault: str, answers: int, lost: int) -> Unusable:
+        return Unusable(
+            answers=self.answers + answers,
+            lost=self.lost + lost,
+            faults=self.faults | {fault: answers},
+        )
+
+
 class Bill(Record):
-    """What a teacher has cost a run so far, by role."""
+    """What a teacher has cost a run so far, by role, and what of it would not do."""
 
     roles: dict[str, Expense]
+    unusable: dict[str, Unusable] = Field(default_factory=dict)
 
     def total(self) -> Expense:
         """The sum over the roles."""

@@ -10,7 +10,7 @@ from types import TracebackType
 from typing import Self
 
 from looptool.errors import UserError
-from looptool.teachers.base import Expense
+from looptool.teachers.base import Expense, Unusable
 from looptool.teachers.llm.calls import Answer
 
 _TABLES = """
@@ -22,6 +22,9 @@ CREATE TABLE IF NOT EXISTS answers (
 );
 CREATE TABLE IF NOT EXISTS unanswered (
     role TEXT, model TEXT, prompt_tokens INTEGER, completion_tokens INTEGER, cost REAL
+);
+CREATE TABLE IF NOT EXISTS unusable (
+    key BLOB PRIMARY KEY, role TEXT NOT NULL, fault TEXT NOT NULL, last INTEGER NOT NULL
 );
 """
 
@@ -75,6 +78,24 @@ class CallCache:
             role: Expense(calls=calls, prompt_tokens=read, completion_tokens=written, cost=cost)
             for role, calls, read, written, cost in rows
         }
+
+    def refuse(self, key: str, role: str, fault: str, last: bool) -> None:
+        """Enter that the answer to a call would not do, once however often it is replayed."""
+        with self._named():
+            self._database.execute(
+                "INSERT OR IGNORE INTO unusable VALUES (?, ?, ?, ?)",
+                (bytes.fromhex(key), role, fault, last),
+            )
+
+    def unusable(self) -> dict[str, Unusable]:
+        """What would not do so far, by role."""
+        query = "SELECT role, fault, count(*), sum(last) FROM unusable GROUP BY role, fault"
+        with self._named():
+            rows = self._database.execute(query).fetchall()
+        found: dict[str, Unusable] = {}
+        for role, fault, answers, lost in rows:
+            found[role] = found.get(role, Unusable()).with_fault(fault, answers, lost)
+        return found
 
     def close(self) -> None:
         self._database.close()

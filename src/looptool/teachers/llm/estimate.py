@@ -50,7 +50,10 @@ class Portion(Record):
 
 
 class Estimate(Record):
-    """What a run will take, by kind of work; `seconds` is a call's mean time in the sample."""
+    """What a run will take, by kind of work.
+
+    `seconds` is the mean time of a call that was paid for; 0 if all came out of the cache.
+    """
 
     shares: dict[str, Portion]
     concurrency: int
@@ -65,11 +68,16 @@ class Estimate(Record):
         cost = self.total("cost")
         price = f", cost {cost:.3g}" if cost else ""
         hours = self.total("calls") * self.seconds / self.concurrency / 3600
+        time = (
+            f"{hours:.1f} hours if {self.concurrency} calls at once take no longer than the few "
+            "tried, and "
+            if self.seconds
+            else ""
+        )
         return (
             f"estimate: about {self.total('calls'):,.0f} calls, "
             f"{self.total('prompt_tokens') / 1e6:.2f} million tokens in, "
-            f"{self.total('completion_tokens') / 1e6:.2f} out{price}; {hours:.1f} hours if "
-            f"{self.concurrency} calls at once take no longer than the few tried, and if "
+            f"{self.total('completion_tokens') / 1e6:.2f} out{price}; {time}if "
             f"{FAILING:.0%} of the samples fail in each round"
         )
 
@@ -85,7 +93,9 @@ async def estimate(
     pieces = planned(config)
     tries = sum(map(_num_tried, pieces.values()))
     with progress.task("estimate", tries) as bar:
-        shares, seconds = await _measure(teacher, _Meter(ledger, bar), config, pieces)
+        shares, seconds = await _measure(
+            teacher, _Meter(ledger, teacher.concurrency, bar), config, pieces
+        )
     return Estimate(shares=shares, concurrency=teacher.concurrency, seconds=seconds)
 
 
@@ -126,9 +136,10 @@ def planned(config: Config) -> dict[str, int]:
 
 
 class _Meter:
-    def __init__(self, ledger: Ledger, bar: Bar) -> None:
+    def __init__(self, ledger: Ledger, concurrency: int, bar: Bar) -> None:
         self.shares: dict[str, Portion] = {}
         self._ledger = ledger
+        self._concurrency = concurrency
         self._bar = bar
         self._waited = 0.0
         self._calls = 0
@@ -147,11 +158,13 @@ class _Meter:
             self._bar.advance(note=kind)
 
         tried = list(islice(items, _num_tried(pieces[kind])))
-        before, start = self._ledger.served, time.monotonic()
+        served, paid, start = self._ledger.served, self._ledger.total, time.monotonic()
         await asyncio.gather(*map(done, tried))
-        taken = self._ledger.served - before
-        self._waited += (time.monotonic() - start) * len(tried)
-        self._calls += taken.calls
+        taken = self._ledger.served - served
+        if self._ledger.total.calls > paid.calls:
+            at_once = min(len(tried), self._concurrency)
+            self._waited += (time.monotonic() - start) * at_once
+            self._calls += taken.calls
         self.shares[kind] = _share(pieces[kind], taken, max(1, len(tried)))
 
     def seconds_per_call(self) -> float:

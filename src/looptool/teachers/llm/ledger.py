@@ -41,6 +41,10 @@ class Ledger:
         """Count an answer out of the cache among those served; it is not paid again."""
         self.served += self._price(answer)
 
+    def refuse(self, key: str, role: str, fault: str, last: bool) -> None:
+        """Write down that a paid answer would not do; `last` if its piece of work is given up."""
+        self._cache.refuse(key, role, fault, last)
+
     def _price(self, answer: Answer) -> Expense:
         tokens_in, tokens_out = answer.prompt_tokens, answer.completion_tokens
         cost = tokens_in * self._config.price_in + tokens_out * self._config.price_out
@@ -73,4 +77,4 @@ class Ledger:
     def bill(self) -> Bill | None:
         """What was paid, by role; None if nothing was."""
         roles = {role: spent.rounded() for role, spent in self.by_role().items()}
-        return Bill(roles=roles) if roles else None
+        return Bill(roles=roles, unusable=self._cache.unusable()) if roles else None

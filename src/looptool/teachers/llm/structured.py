@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, TypeVar
@@ -45,6 +46,7 @@ async def ask_for(
             return make(shape.model_validate(find_json(answer.text)))
         except ValueError as error:
             wrong = _what(error)
+            client.ledger.refuse(call.key(), ask.role, _kind(wrong), repair == REPAIRS)
             if repair == REPAIRS:
                 raise UnusableError(f"{ask.role}: {wrong}") from None
             chat = _with_hint(asked, wrong) if repair else _with_repair(asked, answer.text, wrong)
@@ -88,3 +90,10 @@ def _what(error: ValueError) -> str:
         first = error.errors()[0]
         return f"{'.'.join(map(str, first['loc'])) or 'the object'}: {first['msg']}"
     return str(error)[:400]
+
+
+def _kind(wrong: str) -> str:
+    """What many faults have in common: the field, and the kind of mismatch where one is told."""
+    field, *rest = wrong.split(": ")
+    kind = f": {rest[0]}" if len(rest) > 1 and rest[0].isidentifier() else ""
+    return re.split(r"[.\[]", field, maxsplit=1)[0][:60] + kind
