@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from looptool.config import SeedConfig
 from looptool.records import Sample, Scenario
@@ -71,9 +71,9 @@ class Quota:
     def owed(self, scenario: Scenario) -> int:
         return self.wanted.get(scenario, 0) - self.taken[scenario]
 
-    def settle_for_singles(self) -> int:
-        """Want single calls in place of whatever is still owed; how many that are."""
-        owed = {s: self.owed(s) for s in self.wanted if s is not Scenario.SINGLE}
+    def settle_for_singles(self, instead_of: Iterable[Scenario]) -> int:
+        """Want single calls in place of what is still owed of these; how many that are."""
+        owed = {s: self.owed(s) for s in instead_of if s is not Scenario.SINGLE}
         for scenario, number in owed.items():
             self.wanted[scenario] -= number
         self.wanted[Scenario.SINGLE] = self.wanted.get(Scenario.SINGLE, 0) + sum(owed.values())

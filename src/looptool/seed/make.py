@@ -10,7 +10,7 @@ from pydantic import Field
 
 from looptool.config import SeedConfig
 from looptool.errors import UserError
-from looptool.records import Record, Sample, Seed, content_hash
+from looptool.records import Record, Sample, Scenario, Seed, content_hash
 from looptool.seed.briefs import Quota, make_briefs
 from looptool.seed.checks import Fault, fault_of
 from looptool.seed.constraint_tree import cast
@@ -24,7 +24,9 @@ from looptool.teachers.base import DialogueBrief, Teacher
 from looptool.work import Work
 
 SETTLE_AFTER = 4
-"""Batches after which single calls take the place of scenarios that are still owed."""
+"""Batches after which single calls take the place of scenarios that are still owed,"""
+HOPELESS = 4
+"""and dialogues without one sample of their scenario after which they do."""
 MAX_BARREN = 4
 BARREN = 0.1
 """No more batches after so many in a row in which a smaller share of the dialogues gave a sample:
@@ -101,15 +103,20 @@ def _gather(
     async def harvest(brief: DialogueBrief) -> Harvest:
         return await harvest_of(brief, teacher)
 
-    barren = 0
+    barren, tried = 0, Counter[Scenario]()
     for batch in count():
         if batch == SETTLE_AFTER:
             barren = 0
-            rejected[Fault.NO_SCENARIO] += quota.settle_for_singles()
+            hopeless = set(quota.wanted)
+        else:
+            given = {sample.scenario for sample in samples}
+            hopeless = {s for s, n in tried.items() if n >= HOPELESS and s not in given}
+        rejected[Fault.NO_SCENARIO] += quota.settle_for_singles(hopeless)
         briefs = make_briefs(config, quota, shelf, seed, side, batch) if tools else []
         if not briefs or barren == MAX_BARREN:
             break
         before = len(samples)
+        tried.update(brief.needs[-1] for brief in briefs)
         for crop in work.map(
             f"seed-{side}-{batch}",
             briefs,
