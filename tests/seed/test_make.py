@@ -9,12 +9,13 @@ import pytest
 
 from looptool.config import SeedConfig
 from looptool.errors import UserError
-from looptool.records import Sample, Scenario, Seed
+from looptool.records import Sample, Scenario, Seed, Turn
 from looptool.runs.durable import DurableWork
 from looptool.seed.checks import fault_of
 from looptool.seed.context_tree import held_out_branches, leaves
 from looptool.seed.make import make_seed, request_key
 from looptool.seed.tools import read_tools
+from looptool.teachers.base import DialogueBrief
 from looptool.teachers.offline.sense import recognise
 from looptool.teachers.offline.teacher import OfflineTeacher
 from looptool.work import InMemory, Silent
@@ -125,12 +126,31 @@ def test_one_empty_tool_cannot_give_thousands(tmp_path: Path) -> None:
 def test_a_teacher_that_seldom_succeeds_is_asked_until_it_has_given_enough() -> None:
     class Weak(OfflineTeacher):
         async def accept(self, sample: Sample) -> str | None:
-            return None if int(sample.id[:2], 16) < 60 else "no"
+            return None if int(sample.id[:2], 16) < 38 else "no"
 
     config = SeedConfig(tools=60, samples=40, held_out_samples=10, shares={Scenario.SINGLE: 1.0})
     made = make_seed(config, 0, Weak(), InMemory())
     assert (len(made.train), len(made.held_out)) == (40, 10)
     assert made.rejected["judge: no"] > 100
+
+
+def test_a_scenario_that_a_teacher_cannot_play_is_given_up_after_a_few_dialogues() -> None:
+    class OneCall(OfflineTeacher):
+        played = 0
+
+        async def plan(self, brief: DialogueBrief) -> tuple[Turn, ...]:
+            if brief.needs[-1] is Scenario.SINGLE:
+                return await super().plan(brief)
+            self.played += 1
+            return ()
+
+    shares = {Scenario.SINGLE: 0.8, Scenario.PARALLEL: 0.2}
+    config = SeedConfig(tools=60, samples=30, held_out_samples=1, shares=shares)
+    teacher = OneCall()
+    made = make_seed(config, 0, teacher, InMemory())
+    assert {sample.scenario for sample in made.train} == {Scenario.SINGLE}
+    assert teacher.played < 10
+    assert made.rejected["scenario_not_possible"] == 6
 
 
 def tool_with(parameters: str, rest: str = "") -> str:

@@ -54,12 +54,9 @@ async def _assist(
             return False
         index = len(messages)
         messages.append(Message(role="assistant", content=label.content, tool_calls=label.calls))
-        if not label.calls:
+        if not label.calls or _is_over(now, need):
             moves.append((index, need))
-            return True
-        if _is_over(now, need):
-            moves.append((index, need))
-            return False
+            return not label.calls
         failed = await _answer(now, teacher, messages, label)
         if not failed:
             moves.append((index, need))

@@ -21,8 +21,16 @@ MOST_CALLS = 6
 MOST_VALUES = 6
 """Values for each of them."""
 
-_PLAIN = {"type", "description", "enum", "default", "items", "properties", "required"}
-_TYPES = {"string", "integer", "number", "boolean", "array", "object", "null"}
+_PLAIN = {
+    "type",
+    "description",
+    "enum",
+    "default",
+    "items",
+    "properties",
+    "required",
+    "additionalProperties",
+}
 
 
 def moves_with(shape: type[BaseModel], tools: Sequence[Tool]) -> dict[str, Any]:
@@ -116,7 +124,7 @@ def _object(**properties: Any) -> dict[str, Any]:
 def _is_plain(schema: Any) -> bool:
     if not isinstance(schema, dict) or not schema.keys() <= _PLAIN:
         return False
-    if schema.get("type") not in _TYPES:
+    if not isinstance(schema.get("type"), str) or schema.get("additionalProperties"):
         return False
     inner = [*schema.get("properties", {}).values()]
     inner += [schema["items"]] if "items" in schema else []
