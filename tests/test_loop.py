@@ -17,6 +17,9 @@ import pytest
 from looptool.records import Measurement, PlantedError, Sample
 from looptool.runs.store import read_records
 
+from .teachers.scripted_model import play
+from .teachers.scripted_server import FAULTS, Script, Server
+
 CONFIG = """
 rounds = 2
 [policy]
@@ -57,6 +60,35 @@ STEPS = (
     "round-2/dataset.jsonl",  # from here on: report
 )
 """What appears in the run directory when each step has begun."""
+
+
+LANGUAGE_MODEL = """
+rounds = 1
+[policy]
+model = "{model}"
+dtype = "float32"
+max_new_tokens = 24
+[teacher]
+type = "llm"
+base_url = "{url}"
+model = "m"
+timeout = 1.0
+[data]
+tools = 16
+samples = 16
+held_out_samples = 4
+[warm_start]
+samples = 8
+[train]
+steps = 1
+prompts_per_step = 2
+group_size = 4
+max_completion_tokens = 16
+[verify]
+calibration_samples = 4
+[expand]
+max_failures = 4
+"""
 
 
 def looptool(*arguments: str | Path) -> list[str | Path]:
@@ -228,3 +260,25 @@ def test_a_changed_config_is_refused_and_nothing_is_lost(undisturbed: Path, conf
     assert "Traceback" not in done.stderr
     assert results(undisturbed) == before
     assert json.loads((undisturbed / "config.json").read_text())["data"]["samples"] == 48
+
+
+def test_a_language_model_that_fails_and_a_run_that_is_killed_change_nothing(
+    tiny_policy: Path, tmp_path: Path
+) -> None:
+    path = tmp_path / "llm.toml"
+    roots = {rate: tmp_path / f"faults-{rate}" for rate in (0.0, 0.3)}
+    for rate, root in roots.items():
+        with Server(Script(model=play, fault_rate=rate, faults=FAULTS)) as server:
+            path.write_text(LANGUAGE_MODEL.format(model=tiny_policy, url=server.url))
+            if rate:
+                steps = ("work/seed-train-0.jsonl", "work/round-1/verify.jsonl", STEPS[5])
+                killed = [kill_when(root / step, ["run", path, "--run", root]) for step in steps]
+                assert all(killed), "the run was not disturbed where it should have been"
+            done = run("run", path, "--run", root)
+            assert done.returncode == 0, done.stderr
+            assert max(server.seen.paid.values()) == 1
+            assert set(server.seen.faults) == (set(FAULTS) if rate else set())
+    expected, found = (results(root) for root in roots.values())
+    for made in (expected, found):  # answers that were cut or empty are paid for too
+        del made["bill.jsonl"], made["forecast.jsonl"]
+    assert found == expected
