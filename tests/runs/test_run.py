@@ -19,6 +19,8 @@ from looptool.runs.paths import Paths
 from looptool.runs.run import Run, stored_config
 from looptool.work import Silent
 
+LLM = {"type": "llm", "model": "m", "base_url": "http://x/v1"}
+
 
 def config(**rest: Any) -> Config:
     return Config.model_validate({"rounds": 2, **rest})
@@ -26,6 +28,12 @@ def config(**rest: Any) -> Config:
 
 def opened(root: Path, **rest: Any) -> Run:
     return Run(root, config(**rest), Silent())
+
+
+def begun(root: Path, **rest: Any) -> None:
+    """Leave a run with a result."""
+    with opened(root, **rest) as run:
+        run.once("first", Tally, lambda: one(1))
 
 
 @pytest.fixture
@@ -133,40 +141,40 @@ def test_the_config_and_its_provenance_are_there_before_any_work(run: Run) -> No
 
 
 def test_going_on_keeps_the_first_provenance(tmp_path: Path) -> None:
-    with opened(tmp_path) as run:
-        first = run.paths.provenance.read_bytes()
+    begun(tmp_path)
+    first = Paths(tmp_path).provenance.read_bytes()
     with opened(tmp_path) as run:
         assert run.paths.provenance.read_bytes() == first
 
 
 def test_a_changed_config_is_refused_and_the_key_named(tmp_path: Path) -> None:
-    opened(tmp_path, train={"steps": 5}).close()
+    begun(tmp_path, train={"steps": 5})
     with pytest.raises(UserError, match=r"train\.steps = 5, not 6") as caught:
         opened(tmp_path, train={"steps": 6})
     assert "\n" not in str(caught.value)
-    opened(tmp_path, train={"steps": 5}).close()
+    begun(tmp_path, train={"steps": 5})
 
 
 @pytest.mark.parametrize(
     "change",
     [{"train": {"lora": {}}}, {"seed": 1}, {"data": {"shares": {"single": 1.0}}},
-     {"teacher": {"type": "llm", "model": "m", "base_url": "http://x/v1"}}],
+     {"teacher": LLM}],
     ids=str,
 )  # fmt: skip
 def test_any_other_change_is_refused_too(tmp_path: Path, change: dict[str, Any]) -> None:
-    opened(tmp_path).close()
+    begun(tmp_path)
     with pytest.raises(UserError, match="was started with"):
         opened(tmp_path, **change)
 
 
 def test_another_type_of_teacher_is_told_as_that(tmp_path: Path) -> None:
-    opened(tmp_path).close()
+    begun(tmp_path)
     with pytest.raises(UserError, match=r"teacher\.type = 'offline', not 'llm'"):
-        opened(tmp_path, teacher={"type": "llm", "model": "m", "base_url": "http://x/v1"})
+        opened(tmp_path, teacher=LLM)
 
 
 def test_the_plain_path_may_be_taken_where_the_other_is_not_exact(tmp_path: Path) -> None:
-    opened(tmp_path).close()
+    begun(tmp_path)
     with opened(tmp_path, train={"shared_prefix": False}) as run:
         assert not stored_config(run.paths).train.shared_prefix
 
@@ -178,35 +186,51 @@ def test_what_is_known_later_joins_the_provenance(run: Run) -> None:
 
 
 def test_a_run_may_go_on_longer(tmp_path: Path) -> None:
-    opened(tmp_path).close()
+    begun(tmp_path)
     with opened(tmp_path, rounds=4) as run:
         assert list(run.rounds()) == [1, 2, 3, 4]
         assert stored_config(run.paths).rounds == 4
 
 
 def test_a_run_cannot_be_made_shorter(tmp_path: Path) -> None:
-    opened(tmp_path, rounds=3).close()
+    begun(tmp_path, rounds=3)
     with pytest.raises(UserError, match="longer, not shorter"):
         opened(tmp_path)
 
 
 def test_a_budget_may_be_raised(tmp_path: Path) -> None:
-    teacher = {"type": "llm", "model": "m", "base_url": "http://x/v1"}
-    opened(tmp_path, teacher={**teacher, "max_budget": 1.0}).close()
-    with opened(tmp_path, teacher={**teacher, "max_budget": 2.0, "concurrency": 3}) as run:
+    begun(tmp_path, teacher={**LLM, "max_budget": 1.0})
+    with opened(tmp_path, teacher={**LLM, "max_budget": 2.0, "concurrency": 3}) as run:
         assert stored_config(run.paths).teacher == run.config.teacher
 
 
+def test_an_endpoint_may_move(tmp_path: Path) -> None:
+    begun(tmp_path, teacher=LLM)
+    with opened(tmp_path, teacher={**LLM, "base_url": "http://y/v1"}) as run:
+        assert stored_config(run.paths).teacher == run.config.teacher
+    with pytest.raises(UserError, match=r"teacher\.model"):
+        opened(tmp_path, teacher={**LLM, "model": "another"})
+
+
+def test_a_run_without_results_takes_any_config(tmp_path: Path) -> None:
+    with opened(tmp_path, teacher=LLM) as run:
+        run.put("bill", one(1))
+        run.note("from", "before")
+    with opened(tmp_path, rounds=1, teacher={**LLM, "model": "another"}) as run:
+        assert stored_config(run.paths) == run.config
+        assert "from" not in json.loads(run.paths.provenance.read_text())
+
+
 def test_a_refused_config_leaves_the_run_free(tmp_path: Path) -> None:
-    opened(tmp_path).close()
+    begun(tmp_path)
     with pytest.raises(UserError):
         opened(tmp_path, seed=9)
-    opened(tmp_path).close()
+    begun(tmp_path)
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", '{"rounds": 0}'])
 def test_a_damaged_config_is_named(tmp_path: Path, text: str) -> None:
-    opened(tmp_path).close()
+    begun(tmp_path)
     (tmp_path / "config.json").write_text(text)
     with pytest.raises(UserError, match=r"config\.json"):
         opened(tmp_path)

@@ -26,10 +26,16 @@ MAY_CHANGE = (
     "teacher.concurrency",
     "teacher.max_budget",
     "teacher.max_budget_tokens",
+    "teacher.base_url",
+    "teacher.api_key_env",
+    "teacher.timeout",
+    "teacher.retries",
+    "teacher.max_tokens",
     "train.shared_prefix",
 )
-"""Keys that a run which has started may change: how long it goes on, what it may cost, and the
-plain path for a model that the shared prefix is not exact for."""
+"""Keys that a run with results may change: how long it goes on, what it may cost, where its
+teacher is and how patiently it is asked, and the plain path for a model that the shared prefix is
+not exact for."""
 
 
 class Run:
@@ -71,27 +77,32 @@ class Run:
         self.config = config
 
     def _settle(self, config: Config) -> None:
-        if self.paths.config.exists():
-            before = _flat(stored_config(self.paths).model_dump(mode="json"))
-            now = _flat(config.model_dump(mode="json"))
-            changed = sorted(k for k in before | now if before.get(k) != now.get(k))
-            if refused := [key for key in changed if key not in MAY_CHANGE]:
-                # Another type of teacher has other keys, of which none is what was changed.
-                key = "teacher.type" if "teacher.type" in refused else refused[0]
-                raise UserError(
-                    f"{self.paths.root} was started with {key} = {before.get(key)!r}, not "
-                    f"{now.get(key)!r}; set it back, or start a new run with --run"
-                )
-            if now["rounds"] < before["rounds"]:
-                raise UserError(
-                    f"{self.paths.root} was started for {before['rounds']} rounds; it can be made "
-                    f"longer, not shorter ({now['rounds']})"
-                )
-            if not changed:
-                return
-        else:
+        if not self.paths.config.exists() or not self._has_results():
             _write_json(self.paths.provenance, provenance(config))
+        else:
+            before = _flat(stored_config(self.paths).model_dump(mode="json"))
+            self._refuse(before, _flat(config.model_dump(mode="json")))
         _write_json(self.paths.config, config.model_dump(mode="json"))
+
+    def _has_results(self) -> bool:
+        """Whether anything was made that another config would have made otherwise."""
+        bill = self.paths.value("bill")
+        return any(path != bill for path in self.paths.root.rglob("*.jsonl"))
+
+    def _refuse(self, before: dict[str, Any], now: dict[str, Any]) -> None:
+        changed = sorted(k for k in before | now if before.get(k) != now.get(k))
+        if refused := [key for key in changed if key not in MAY_CHANGE]:
+            # Another type of teacher has other keys, of which none is what was changed.
+            key = "teacher.type" if "teacher.type" in refused else refused[0]
+            raise UserError(
+                f"{self.paths.root} was started with {key} = {before.get(key)!r}, not "
+                f"{now.get(key)!r}; set it back, or start a new run with --run"
+            )
+        if now["rounds"] < before["rounds"]:
+            raise UserError(
+                f"{self.paths.root} was started for {before['rounds']} rounds; it can be made "
+                f"longer, not shorter ({now['rounds']})"
+            )
 
     def rounds(self) -> Iterator[int]:
         """1, 2, … as many as configured."""

@@ -29,13 +29,15 @@ class Ask:
     sample: int = 0
 
     def key(self) -> str:
-        """The content address of the call: SHA-256, in hex."""
+        """The content address of the call: SHA-256, in hex.
+
+        How long an answer may be is no part of it: answers that were cut are not kept.
+        """
         parts = [
             self.model,
             self.chat,
             self.schema,
             self.temperature,
-            self.max_tokens,
             self.sample,
         ]
         text = json.dumps(parts, sort_keys=True, separators=(",", ":"))
