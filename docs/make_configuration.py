@@ -41,7 +41,7 @@ def text() -> str:
 
 def _section(name: str, kind: type[BaseModel]) -> str:
     variant = f' with `type = "{kind.model_fields["type"].default}"`' if name == "teacher" else ""
-    about = (kind.__doc__ or "").strip()
+    about = "\n".join(line.strip() for line in (kind.__doc__ or "").strip().splitlines())
     rows = [_row(key, field) for key, field in kind.model_fields.items()]
     return "\n".join([f"## `{name}`{variant}", "", about, "", *_table(rows), ""])
 
@@ -51,7 +51,8 @@ def _table(rows: list[str]) -> list[str]:
 
 
 def _row(key: str, field: FieldInfo) -> str:
-    cells = [f"`{key}`", _type(field), _default(field), field.description or ""]
+    about = " ".join((field.description or "").split())
+    cells = [f"`{key}`", _type(field), _default(field), about]
     return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
 
 
@@ -74,11 +75,17 @@ def _type(field: FieldInfo) -> str:
     names = [_name(kind) for kind in _kinds(field.annotation) if kind is not type(None)]
     limits = [
         sign.format(getattr(item, attribute))
-        for item in field.metadata
+        for item in (*field.metadata, *_limits_within(field.annotation))
         for attribute, sign in SETTINGS.items()
         if hasattr(item, attribute)
     ]
-    return ", ".join([" or ".join(dict.fromkeys(names)), *limits])
+    return ", ".join([" or ".join(dict.fromkeys(names)), *dict.fromkeys(limits)])
+
+
+def _limits_within(annotation: object) -> list[object]:
+    """What is annotated to the members of a union: `Annotated[int, Field(ge=1)] | None`."""
+    inner = [x for kind in typing.get_args(annotation) for x in getattr(kind, "__metadata__", ())]
+    return [limit for item in inner for limit in getattr(item, "metadata", [item])]
 
 
 def _name(kind: object) -> str:

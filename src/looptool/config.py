@@ -36,7 +36,7 @@ class PolicyConfig(_Section):
     max_prompt_tokens: Positive = 2048
     """Longer prompts are left out, and counted."""
     max_new_tokens: Positive = 256
-    """Where a completion is cut."""
+    """Where a completion is cut; samples with a longer label are left out, and counted."""
 
 
 class OfflineTeacherConfig(_Section):
@@ -109,8 +109,8 @@ class SeedConfig(_Section):
     """How many samples of branches that training never sees."""
     held_out_share: Annotated[float, Field(gt=0, lt=1)] = 0.15
     """Share of the branches that are held out."""
-    distractors: tuple[Count, Positive] = (0, 4)
-    """The least and the most tools beside the needed ones."""
+    distractors: tuple[Count, Count] = (0, 4)
+    """The least and the most tools beside the needed ones; `[0, 0]`: none."""
     dialogues_per_toolset: Positive = 2
     """How many training dialogues are held over one list of tools."""
     shares: dict[Scenario, Share] = Field(default_factory=_default_shares)
@@ -173,7 +173,9 @@ class TrainConfig(_Section):
     group_size: Annotated[int, Field(ge=2)] = 16
     """Completions a prompt (G)."""
     mini_batches: Positive = 1
-    """Optimiser steps that share one batch of completions."""
+    """Parts of a batch of completions, with an optimiser step each."""
+    num_iterations: Positive = 1
+    """How often a batch of completions is learned from; with importance ratios from 2 on."""
     learning_rate: float = Field(default=1e-5, gt=0)
     """Peak of each round, after a linear warm-up, before a linear decay. The paper's 1e-6 is for 8B
     models."""
@@ -186,7 +188,7 @@ class TrainConfig(_Section):
     temperature: float = Field(default=1.0, gt=0)
     """Sampling temperature of the rollouts."""
     max_completion_tokens: Positive = 128
-    """Where a rollout is cut."""
+    """Where a rollout is cut; labels longer than this are not trained on."""
     max_grad_norm: float = Field(default=1.0, gt=0)
     """Gradient clipping."""
     lora: LoraConfig | None = None
@@ -195,10 +197,15 @@ class TrainConfig(_Section):
     """Forward each prompt once a group; false takes TRL's plain path."""
     choose_prompts: bool = True
     """Prefer prompts whose groups are likely to be neither all right nor all wrong."""
-    checkpoint_every: Positive = 20
+    checkpoint_every: Positive = 5
     """Optimiser steps between checkpoints."""
     report_to: Literal["none", "tensorboard", "trackio", "wandb"] = "none"
     """Tracker, by TRL's own switch."""
+
+    @property
+    def steps_per_batch(self) -> int:
+        """Optimiser steps that share one batch of completions."""
+        return self.mini_batches * self.num_iterations
 
 
 class ProbeConfig(_Section):
@@ -209,17 +216,21 @@ class ProbeConfig(_Section):
 
 
 class VerifyConfig(_Section):
-    """Judgement-Guided Label Verification (JGLV)."""
+    """Judgement-Guided Label Verification (JGLV).
+
+    A judge that misses one of the three floors is not trusted: all that it judges is undecided, so
+    that it corrects no label and, of all failures, only unparsable outputs are expanded.
+    """
 
     enabled: bool = True
     """False: no label is corrected (the paper's ablation)."""
     min_sensitivity: Share = 0.5
-    """Below this on its calibration set, or for one error type where it decides, a judge corrects
-    nothing."""
+    """Errors found: below this on its calibration set, or for one error type where it decides, a
+    judge is not trusted."""
     min_specificity: Share = 0.8
-    """Likewise for accepting right labels."""
+    """Right labels accepted: below this a judge is not trusted."""
     max_order_flips: Share = 0.3
-    """Above this share of verdicts that follow the order, a judge corrects nothing."""
+    """Above this share of verdicts that follow the order, a judge is not trusted."""
     calibration_samples: Count = 60
     """Size of the set on which a run measures its judge; 0 trusts it unmeasured."""
 
@@ -338,7 +349,9 @@ def _apply(raw: dict[str, Any], override: str) -> None:
         value = text  # a bare word is a string
     *sections, last = key.strip().split(".")
     for section in sections:
-        raw = raw.setdefault(section, {})
+        if raw.get(section) is None:  # as a resolved config writes a section that is not set
+            raw[section] = {}
+        raw = raw[section]
         if not isinstance(raw, dict):
             raise UserError(f"-o {override}: {section} is a value, not a section")
     raw[last] = value

@@ -55,12 +55,19 @@ def run(policy: PolicyConfig, start: Checkpoint, samples: list[Sample], tmp_path
     return trained
 
 
-@pytest.mark.parametrize(("mini_batches", "kills"), [(1, (1, 3)), (2, (3,))])
+@pytest.mark.parametrize(
+    ("mini_batches", "num_iterations", "kills"), [(1, 1, (1, 3)), (2, 1, (3,)), (1, 2, (3,))]
+)
 def test_a_killed_training_ends_as_an_undisturbed_one(
-    run: Trainer, monkeypatch: pytest.MonkeyPatch, mini_batches: int, kills: tuple[int, ...]
+    run: Trainer,
+    monkeypatch: pytest.MonkeyPatch,
+    mini_batches: int,
+    num_iterations: int,
+    kills: tuple[int, ...],
 ) -> None:
     score(monkeypatch, even)
-    config = CONFIG.model_copy(update={"mini_batches": mini_batches})
+    update = {"mini_batches": mini_batches, "num_iterations": num_iterations}
+    config = CONFIG.model_copy(update=update)
     whole, stats = run(config)
     for kill_after in kills:
         name = f"killed after {kill_after}"
@@ -72,32 +79,42 @@ def test_a_killed_training_ends_as_an_undisturbed_one(
         assert not (Path(resumed.path).parent / "progress").exists()
 
 
-@pytest.mark.parametrize("shared_prefix", [True, False])
-def test_the_reward_goes_up(
-    run: Trainer, monkeypatch: pytest.MonkeyPatch, shared_prefix: bool
+def test_both_paths_learn_a_task_to_the_same_reward(
+    run: Trainer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     score(monkeypatch, even)
-    config = CONFIG.model_copy(
-        update={"steps": 40, "learning_rate": 0.02, "shared_prefix": shared_prefix}
-    )
-    _, stats = run(config, str(shared_prefix))
-    rewards = [step.mean_reward for step in stats.steps]
-    assert sum(rewards[-10:]) > sum(rewards[:10]) + 2, rewards
+    ends = []
+    for shared_prefix in (True, False):
+        config = CONFIG.model_copy(
+            update={"steps": 40, "learning_rate": 0.02, "shared_prefix": shared_prefix}
+        )
+        _, stats = run(config, str(shared_prefix))
+        rewards = [step.mean_reward for step in stats.steps]
+        assert sum(rewards[-10:]) > sum(rewards[:10]) + 2, rewards
+        ends.append(sum(rewards[-10:]) / 10)
+    assert abs(ends[0] - ends[1]) < 0.1, ends
 
 
-@pytest.mark.parametrize("lora", [None, LoraConfig(rank=2, alpha=4)])
-def test_both_paths_take_the_same_first_step(
-    run: Trainer, monkeypatch: pytest.MonkeyPatch, lora: LoraConfig | None
+@pytest.mark.parametrize(
+    ("lora", "steps", "parts"), [(None, 1, {}), (LoraConfig(rank=2, alpha=4), 1, {}),
+                                 (None, 4, {"mini_batches": 2, "num_iterations": 2})]
+)  # fmt: skip
+def test_both_paths_take_the_same_steps(
+    run: Trainer,
+    monkeypatch: pytest.MonkeyPatch,
+    lora: LoraConfig | None,
+    steps: int,
+    parts: dict[str, int],
 ) -> None:
     score(monkeypatch, even)
-    update = {"steps": 1, "lora": lora, "choose_prompts": False}
+    update = {"steps": steps, "lora": lora, "choose_prompts": False, **parts}
     weights = []
     for shared_prefix in (True, False):
         config = CONFIG.model_copy(update=update | {"shared_prefix": shared_prefix})
         trained, _ = run(config, str(shared_prefix))
         weights.append(load_file(Path(trained.path) / "model.safetensors"))
     for name, ours in weights[0].items():
-        assert (ours - weights[1][name]).abs().mean() < 1e-5
+        assert (ours - weights[1][name]).abs().mean() < 1e-5 * steps
 
 
 @pytest.mark.parametrize(("reward", "kind"), [(0.0, "groups_wrong"), (1.0, "groups_right")])

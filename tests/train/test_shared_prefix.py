@@ -7,62 +7,15 @@ from typing import Any
 import pytest
 import torch
 import transformers
+from tests.train.families import FAMILIES, SMALL, VOCAB, ids, ragged, tiny
 from torch.utils._python_dispatch import TorchDispatchMode
 from transformers import PreTrainedModel
 
 from looptool.errors import UserError
 from looptool.models.standard import why_not
-from looptool.train.logprobs import head_logps, packed_logps
+from looptool.train.logprobs import head_logps, packed_logps, plain_logps
 from looptool.train.packing import Group, pack
-from looptool.train.self_check import plain_logps, self_check
-
-VOCAB = 97
-SMALL: dict[str, Any] = {
-    "vocab_size": VOCAB,
-    "hidden_size": 32,
-    "intermediate_size": 48,
-    "num_hidden_layers": 3,
-    "num_attention_heads": 4,
-    "num_key_value_heads": 2,
-    "head_dim": 8,
-    "pad_token_id": 0,
-    "bos_token_id": 1,
-    "eos_token_id": 2,
-}
-FAMILIES: dict[str, tuple[str, dict[str, Any]]] = {
-    "llama": ("Llama", {}),
-    "llama-tied": ("Llama", {"tie_word_embeddings": True}),
-    "qwen2": ("Qwen2", {}),
-    "qwen3": ("Qwen3", {}),
-    "smollm3": ("SmolLM3", {}),
-    "mistral-window": ("Mistral", {"sliding_window": 6}),
-    "granite": ("Granite", {"logits_scaling": 4.0}),
-    "gemma": ("Gemma", {}),
-    "gemma2": ("Gemma2", {"sliding_window": 6, "query_pre_attn_scalar": 8}),
-    "gemma3": ("Gemma3Text", {"sliding_window": 6, "query_pre_attn_scalar": 8}),
-}
-CLASSES = {"Gemma3Text": "Gemma3ForCausalLM"}
-
-
-def tiny(family: str) -> PreTrainedModel:
-    name, extra = FAMILIES[family]
-    torch.manual_seed(0)
-    config = getattr(transformers, f"{name}Config")(**SMALL | extra)
-    config._attn_implementation = "eager" if family == "gemma2" else "sdpa"
-    model = getattr(transformers, CLASSES.get(name, f"{name}ForCausalLM"))(config)
-    for parameter in model.parameters():  # random norms and biases too, so that all of it counts
-        torch.nn.init.normal_(parameter, std=0.2)
-    return model.train()  # type: ignore[no-any-return]
-
-
-def ids(num: int, rng: random.Random) -> list[int]:
-    return [rng.randrange(3, VOCAB) for _ in range(num)]
-
-
-def ragged(num: int, rng: random.Random) -> Group:
-    """A prompt and completions of 1 to 9 tokens; the first has one token."""
-    lengths = [1, *(rng.randint(1, 9) for _ in range(num - 1))]
-    return Group.of_completions(ids(rng.randint(5, 14), rng), [ids(n, rng) for n in lengths])
+from looptool.train.self_check import self_check
 
 
 def gradients(model: PreTrainedModel, logps_N: torch.Tensor) -> dict[str, torch.Tensor]:
@@ -165,7 +118,21 @@ def test_the_self_check_passes_a_sound_model_and_names_an_unsound_one(
         self_check(model, group, 1.0)
 
 
-def test_a_model_without_a_standard_cache_is_named() -> None:
-    config = transformers.MambaConfig(vocab_size=VOCAB, hidden_size=16, num_hidden_layers=1)
-    reason = why_not(transformers.MambaForCausalLM(config))
-    assert reason is not None and "MambaForCausalLM" in reason
+LATENT = {"kv_lora_rank": 8, "qk_rope_head_dim": 4, "qk_nope_head_dim": 4, "v_head_dim": 4}
+
+
+@pytest.mark.parametrize(
+    ("name", "config", "why"),
+    [
+        ("Mamba", {"vocab_size": VOCAB, "hidden_size": 16, "num_hidden_layers": 1}, "interface"),
+        ("Lfm2", SMALL | {"layer_types": ["conv", "full_attention", "conv"]}, "conv"),
+        ("GptOss", SMALL | {"num_local_experts": 2}, "sinks"),
+        ("DeepseekV3", SMALL | LATENT | {"n_routed_experts": 8}, "MLA"),
+    ],
+)
+def test_a_model_that_cannot_take_our_attention_is_named(
+    name: str, config: dict[str, Any], why: str
+) -> None:
+    model = getattr(transformers, f"{name}ForCausalLM")
+    reason = why_not(model(getattr(transformers, f"{name}Config")(**config)))
+    assert reason is not None and f"{name}ForCausalLM" in reason and why in reason

@@ -1,9 +1,13 @@
 """The warm start counts every move alike, resumes bit for bit, and says what does not fit."""
 
+import shutil
 from pathlib import Path
 
 import pytest
+import torch
+from safetensors.torch import load_file
 from tests.train.ends import Killed, same_weights
+from transformers import Lfm2Config, Lfm2ForCausalLM
 
 from looptool.config import LoraConfig, PolicyConfig, WarmStartConfig
 from looptool.errors import UserError
@@ -72,3 +76,42 @@ def test_a_killed_warm_start_ends_as_an_undisturbed_one(
         warm_start(config, policy, start, samples, tmp_path / "b", 0, Killed(2))
     resumed = warm_start(config, policy, start, samples, tmp_path / "b", 0, Silent())
     assert same_weights(whole, resumed) and not same_weights(whole, start)
+
+
+def test_without_a_shared_prefix_the_weights_come_out_the_same(
+    policy: PolicyConfig, start: Checkpoint, samples: list[Sample], tmp_path: Path
+) -> None:
+    config = WarmStartConfig(batch_tokens=2048, learning_rate=1e-3)
+    shared, plain = (
+        warm_start(config, policy, start, samples, tmp_path / str(path), 0, Silent(), path)
+        for path in (True, False)
+    )
+    ours, theirs = (load_file(Path(done.path) / "model.safetensors") for done in (shared, plain))
+    for name, weight in theirs.items():
+        assert (ours[name] - weight).abs().mean() < 1e-5, name
+    assert not same_weights(plain, start)
+
+
+def test_a_model_with_recurrent_layers_is_trained_the_plain_way_and_says_so(
+    policy: PolicyConfig, samples: list[Sample], tmp_path: Path
+) -> None:
+    config = Lfm2Config(
+        vocab_size=300, hidden_size=32, intermediate_size=48, num_hidden_layers=2,
+        num_attention_heads=4, num_key_value_heads=2, layer_types=["conv", "full_attention"],
+    )  # fmt: skip
+    folder = tmp_path / "lfm2"
+    torch.manual_seed(0)
+    Lfm2ForCausalLM(config).save_pretrained(folder)
+    for file in Path(policy.model).glob("token*.json"):
+        shutil.copy(file, folder)
+    base = Checkpoint(name="base", path=str(folder), base=str(folder))
+    said: list[str] = []
+
+    class Heard(Silent):
+        def say(self, line: str) -> None:
+            said.append(line)
+
+    settings = WarmStartConfig(batch_tokens=2048, learning_rate=1e-3)
+    done = warm_start(settings, policy, base, samples, tmp_path / "out", 0, Heard())
+    assert any("Lfm2ForCausalLM" in line for line in said)
+    assert not same_weights(done, base)

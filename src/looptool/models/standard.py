@@ -20,6 +20,10 @@ def why_not(model: PreTrainedModel) -> str | None:
         return f"{type(model).__name__} has layers without a standard cache: {sorted(unknown)}"
     if getattr(config, "is_encoder_decoder", False) or not getattr(config, "is_causal", True):
         return f"{type(model).__name__} is not a causal decoder"
+    if getattr(config, "kv_lora_rank", None):
+        return f"{type(model).__name__} keeps its keys and values compressed (MLA)"
+    if any(getattr(module, "sinks", None) is not None for module in model.modules()):
+        return f"{type(model).__name__} has attention sinks"
     return None
 
 

@@ -12,26 +12,23 @@ import logging
 import shutil
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 from transformers import PrinterCallback, TrainerCallback
 
-from looptool.chat import ChatFormat, load_format
 from looptool.config import PolicyConfig, TrainConfig
-from looptool.errors import UserError
 from looptool.models.engine import Sampling, engine_for
-from looptool.models.load import load_tokenizer
 from looptool.records import Checkpoint, ProbeResult, Sample
 from looptool.train.checkpoint import load_progress, save_progress
-from looptool.train.choose import PromptChooser
 from looptool.train.logprobs import causal_lm
 from looptool.train.optimizer import MasterAdamW
 from looptool.train.reward import reward
 from looptool.train.schedule import warmup_then_decay
 from looptool.train.stats import StepStats, TrainStats
+from looptool.train.task import Task
 from looptool.train.trainable import save_trained, saved, trainable
 from looptool.train.trainer import Batch, SharedPrefixGRPOTrainer
 from looptool.work import Bar, Progress
@@ -58,7 +55,7 @@ def train(
     done = Checkpoint(name=name, path=str(out / "weights"), base=start.base)
     if (told := saved(Path(done.path))) is not None:
         return done, TrainStats.model_validate_json(told)
-    task = _Task.prepare(config, policy, start, samples, hints, seed)
+    task = Task.prepare(config, policy, start, samples, hints, seed)
     if task.too_long:
         progress.say(f"train: {task.too_long} prompts too long, left out")
     model, optimizer = trainable(
@@ -84,7 +81,7 @@ def train(
 
 
 def _fit(
-    task: _Task,
+    task: Task,
     model: torch.nn.Module,
     optimizer: MasterAdamW,
     first: int,
@@ -96,11 +93,12 @@ def _fit(
     from trl.trainer.grpo_config import GRPOConfig
 
     config = task.config
-    rows = task.groups_per_step * (config.steps + config.mini_batches)
+    rows = task.groups_per_step * (config.steps + config.steps_per_batch)
     arguments = GRPOConfig(
         output_dir=str(out / "tracker"),
         per_device_train_batch_size=task.groups_per_step * config.group_size,
         steps_per_generation=config.mini_batches,
+        num_iterations=config.num_iterations,
         num_generations=config.group_size,
         max_completion_length=config.max_completion_tokens,
         max_steps=config.steps,
@@ -122,6 +120,7 @@ def _fit(
         disable_tqdm=True,
         seed=task.seed % 2**31,
     )
+    arguments._n_gpu = min(1, arguments.n_gpu)  # TRL refuses to spread a process over several
     schedule = torch.optim.lr_scheduler.LambdaLR(
         optimizer, lambda step: warmup_then_decay(first + step, config.steps, config.warmup_steps)
     )
@@ -142,73 +141,6 @@ def _fit(
 
 
 @dataclass
-class _Task:
-    """What a training is about, apart from weights: data, draws, and what happened so far."""
-
-    config: TrainConfig
-    tokenizer: Any
-    chat: ChatFormat
-    prompts: list[list[int]]
-    chooser: PromptChooser
-    seed: int
-    too_long: int
-    stats: list[StepStats] = field(default_factory=list)
-
-    @classmethod
-    def prepare(
-        cls,
-        config: TrainConfig,
-        policy: PolicyConfig,
-        start: Checkpoint,
-        samples: Sequence[Sample],
-        hints: Mapping[str, ProbeResult],
-        seed: int,
-    ) -> _Task:
-        tokenizer = load_tokenizer(start)
-        chat = load_format(policy.format, tokenizer)
-        rendered = [(s, chat.prompt_ids(s.tools, s.context)) for s in samples]
-        fitting = [(s, ids) for s, ids in rendered if len(ids) <= policy.max_prompt_tokens]
-        if not fitting:
-            raise UserError(
-                f"train: none of {len(samples)} samples fits policy.max_prompt_tokens = "
-                f"{policy.max_prompt_tokens}; raise it, or give more samples"
-            )
-        chooser = PromptChooser(
-            [sample for sample, _ in fitting], hints, config.group_size, seed, config.choose_prompts
-        )
-        return cls(
-            config=config,
-            tokenizer=tokenizer,
-            chat=chat,
-            prompts=[ids for _, ids in fitting],
-            chooser=chooser,
-            seed=seed,
-            too_long=len(rendered) - len(fitting),
-        )
-
-    @property
-    def groups_per_step(self) -> int:
-        """Groups of one optimiser step, rounded up, as TRL wants it for its data loader."""
-        return -(-self.config.prompts_per_step // self.config.mini_batches)
-
-    def probe_group(self) -> tuple[list[int], list[list[int]]]:
-        """A short prompt with completions of several lengths, one of them a single token."""
-        index = min(range(len(self.prompts)), key=lambda i: len(self.prompts[i]))
-        label = list(self.chat.completion_ids(self.chooser.samples[index].label))[:32]
-        return self.prompts[index], [label, label[: max(1, len(label) // 2)], label[:1]]
-
-    def state(self) -> dict[str, Any]:
-        return {
-            "chooser": self.chooser.state(),
-            "stats": [step.model_dump(mode="json") for step in self.stats],
-        }
-
-    def restore(self, state: Mapping[str, Any]) -> None:
-        self.chooser.restore(state["chooser"])
-        self.stats = [StepStats.model_validate(step) for step in state["stats"]]
-
-
-@dataclass
 class _Drawn:
     """One group: which sample, its completions, their rewards."""
 
@@ -225,7 +157,7 @@ class _Drawn:
 class ToolTrainer(SharedPrefixGRPOTrainer):
     """Chooses prompts, samples their groups, scores them with ToolMatch; TRL does the rest."""
 
-    def __init__(self, *, task: _Task, **kwargs: Any) -> None:
+    def __init__(self, *, task: Task, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.task = task
         self.engine = engine_for(causal_lm(self.model), task.chat)
@@ -312,7 +244,7 @@ class ToolTrainer(SharedPrefixGRPOTrainer):
             "advantages": torch.tensor(advantages, device=device),
             "num_items_in_batch": torch.tensor(num_tokens, device=device),
         }
-        if self.args.steps_per_generation > 1 and used:
+        if self.task.config.steps_per_batch > 1 and used:
             batch["old_per_token_logps"] = self._old_logps(batch)
         return batch
 
@@ -361,7 +293,7 @@ class _Durable(TrainerCallback):
     """Begins at the step that is owed, shows progress, keeps checkpoints."""
 
     def __init__(
-        self, task: _Task, optimizer: MasterAdamW, first: int, kept: Path, bar: Bar
+        self, task: Task, optimizer: MasterAdamW, first: int, kept: Path, bar: Bar
     ) -> None:
         self.task, self.optimizer, self.first = task, optimizer, first
         self.kept, self.bar = kept, bar
@@ -373,8 +305,8 @@ class _Durable(TrainerCallback):
         last = self.task.stats[-1]
         used = f"{last.groups_used} of {last.groups}"
         self.bar.advance(note=f"reward {last.mean_reward:.2f}, groups used {used}")
-        mini_batches = self.task.config.mini_batches
-        every = -(-self.task.config.checkpoint_every // mini_batches) * mini_batches
+        whole = self.task.config.steps_per_batch  # a batch is not kept, so none may be under way
+        every = -(-self.task.config.checkpoint_every // whole) * whole
         if state.global_step % every == 0 and state.global_step < self.task.config.steps:
             state_now = {"step": state.global_step, **self.task.state()}
             save_progress(self.kept, self.optimizer.tensors(), state_now)

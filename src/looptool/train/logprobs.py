@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from transformers import PreTrainedModel
 
-from looptool.train.packing import Packed
+from looptool.train.packing import Group, Packed
 from looptool.train.recompute import keeping_products
 from looptool.train.shared_prefix import shared_prefix
 
@@ -33,6 +33,18 @@ def packed_logps(
         ).last_hidden_state
     hidden_NE = hidden_1TE[0].index_select(0, packed.source_N)
     return head_logps(lm, hidden_NE, packed.target_N, temperature)
+
+
+def plain_logps(model: torch.nn.Module, group: Group, temperature: float = 1.0) -> torch.Tensor:
+    """The group's scored log-probs, one whole sequence at a time, as any peer computes them."""
+    lm = causal_lm(model)
+    parts = []
+    for branch, scored in zip(group.branches, group.scored, strict=True):
+        ids = torch.tensor([[*group.prefix, *branch]], device=lm.device)
+        logits = lm(input_ids=ids, use_cache=False).logits[0, -scored - 1 : -1].float()
+        logps = (logits / temperature).log_softmax(-1)
+        parts.append(logps.gather(1, ids[0, -scored:, None])[:, 0])
+    return torch.cat(parts)
 
 
 def head_logps(

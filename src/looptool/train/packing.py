@@ -33,6 +33,14 @@ class Group:
         """A prompt and its completions, all of whose tokens are scored."""
         return cls(prompt, completions, [len(completion) for completion in completions])
 
+    def apart(self) -> list[Group]:
+        """Each branch as a group of its own, behind its own copy of the prefix."""
+        moves = self.moves or [1] * len(self.branches)
+        return [
+            Group(self.prefix, [branch], [scored], [num])
+            for branch, scored, num in zip(self.branches, self.scored, moves, strict=True)
+        ]
+
     @property
     def num_tokens(self) -> int:
         """How many tokens the group puts into a row."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 
 from looptool.errors import UserError
-from looptool.train.logprobs import causal_lm, packed_logps
+from looptool.train.logprobs import causal_lm, packed_logps, plain_logps
 from looptool.train.packing import Group, pack
 
 # Log-probs: mean absolute difference. Gradients: norm of the difference over the norm.
@@ -36,18 +36,6 @@ def self_check(model: torch.nn.Module, group: Group, temperature: float) -> None
             f"(limit {grads_limit:g}); set train.shared_prefix = false, run the same command "
             "again, and report it"
         )
-
-
-def plain_logps(model: torch.nn.Module, group: Group, temperature: float = 1.0) -> torch.Tensor:
-    """The group's scored log-probs, one whole sequence at a time, as any peer computes them."""
-    lm = causal_lm(model)
-    parts = []
-    for branch, scored in zip(group.branches, group.scored, strict=True):
-        ids = torch.tensor([[*group.prefix, *branch]], device=lm.device)
-        logits = lm(input_ids=ids, use_cache=False).logits[0, -scored - 1 : -1].float()
-        logps = (logits / temperature).log_softmax(-1)
-        parts.append(logps.gather(1, ids[0, -scored:, None])[:, 0])
-    return torch.cat(parts)
 
 
 def _first_layer(model: torch.nn.Module) -> list[torch.nn.Parameter]:

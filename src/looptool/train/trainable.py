@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from looptool.config import LoraConfig, PolicyConfig
-from looptool.models.load import load_model, load_tokenizer
+from looptool.models.load import is_whole, load_model, load_tokenizer
 from looptool.models.memory import keep_freed_memory
 from looptool.records import Checkpoint
 from looptool.train.checkpoint import replace_folder, settle, sync_files
@@ -119,4 +119,4 @@ def saved(folder: Path) -> str | None:
     """What `save_trained` kept as `done`, if the folder is complete."""
     settle(folder)
     done = folder / DONE
-    return done.read_text(encoding="utf-8") if done.is_file() else None
+    return done.read_text(encoding="utf-8") if done.is_file() and is_whole(folder) else None

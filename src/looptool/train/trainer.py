@@ -1,9 +1,10 @@
 """TRL's GRPOTrainer, with every distinct prompt forwarded once.
 
-Drop-in: the arguments, loss types, metrics and generation backends are TRL's. Three things differ:
-rows with the same prompt are packed behind one copy of it; splitting into steps keeps groups
-whole; groups without a reward signal (all advantages zero) are left out of the update, with the
-loss still divided by all tokens, so that the gradient is TRL's to rounding.
+The arguments, metrics and generation backends are TRL's. Three things differ: rows with the same
+prompt are packed behind one copy of it; splitting into steps keeps groups whole; groups without a
+reward signal (all advantages zero) are left out of the update, with the loss still divided by all
+tokens, so that the gradient is TRL's to rounding. That holds for losses that are sums over tokens
+divided by one number for the whole batch, without a KL term: others are refused.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from itertools import groupby
 from typing import Any
 
 import torch
+from trl.trainer.grpo_config import GRPOConfig
 from trl.trainer.grpo_trainer import GRPOTrainer
 
 from looptool.models.standard import why_not
@@ -31,19 +33,33 @@ ROW_TOKENS = {"cpu": 2048, "cuda": 8192}
 1.5 MB a token in SmolLM2-135M in fp32, and a CPU's products are no faster on longer rows."""
 
 
+SUMMED = ("dapo", "cispo", "vespo")
+"""TRL's losses of which the parts of a batch add up to the whole."""
+
+
 class SharedPrefixGRPOTrainer(GRPOTrainer):
-    """GRPOTrainer whose update costs P + G·C tokens a group instead of G·(P + C)."""
+    """GRPOTrainer whose update costs P + G·C tokens a group instead of G·(P + C).
+
+    ValueError for a loss that cannot be added up from parts (see `SUMMED`), and for a KL term.
+    """
 
     args: Any  # a GRPOConfig; the parents' annotations are wider
     model: Any
     _buffered_inputs: Any
 
-    def __init__(self, *args: Any, shared_prefix: bool = True, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
+    def __init__(self, *, args: GRPOConfig, shared_prefix: bool = True, **kwargs: Any) -> None:
+        if args.loss_type not in SUMMED or args.beta:
+            raise ValueError(
+                f"loss_type {args.loss_type!r} with beta {args.beta} is not a sum over the parts "
+                f"of a batch; take one of {', '.join(SUMMED)} with beta 0"
+            )
+        super().__init__(args=args, **kwargs)
         self.tokens_forwarded = 0
         reason = why_not(causal_lm(self.model)) if shared_prefix else "switched off"
         if reason is None and self.accelerator.num_processes > 1:
             reason = "several processes"
+        if reason is None and self.aux_loss_enabled:
+            reason = "the router's auxiliary loss needs TRL's own pass"
         self.shared_prefix = reason is None
         if shared_prefix and reason is not None:
             logger.warning("shared prefix not used: %s; taking TRL's plain path", reason)

@@ -12,7 +12,7 @@ import random
 import shutil
 import time
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -20,6 +20,7 @@ from looptool.chat import ChatFormat, load_format
 from looptool.config import PolicyConfig, WarmStartConfig
 from looptool.errors import UserError
 from looptool.models.load import load_tokenizer
+from looptool.models.standard import why_not
 from looptool.records import Checkpoint, Sample
 from looptool.train.checkpoint import load_progress, save_progress
 from looptool.train.packing import Group, pack
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
     import torch
 
     from looptool.train.optimizer import MasterAdamW
+
+    Score = Callable[[torch.nn.Module, Sequence[Group]], torch.Tensor]
 
 NAME = "warm-start"
 ROW_TOKENS = 2048
@@ -49,10 +52,13 @@ def warm_start(
     out: Path,
     seed: int,
     progress: Progress,
+    shared_prefix: bool = True,
 ) -> Checkpoint:
     """Train `start` on the labels of `samples`; goes on from what `out` already holds.
 
-    Samples whose prompt and completion are longer than the policy's limits are left out.
+    Samples whose prompt and completion are longer than the policy's limits are left out. Without
+    `shared_prefix`, and for models that cannot take it, each sample is forwarded whole; UserError
+    for a model that takes it and comes to other gradients.
     """
     done = Checkpoint(name=NAME, path=str(out / "weights"), base=start.base)
     if saved(Path(done.path)) is not None:
@@ -71,16 +77,34 @@ def warm_start(
     model, optimizer = trainable(
         policy, start, config.lora, seed, learning_rate=config.learning_rate, max_grad_norm=1.0
     )
-    _descend(model, optimizer, batches, config.learning_rate, out / "progress", progress)
+    shared = shared_prefix and _can_share(model, groups, progress)
+    if not shared:
+        batches = [[one for group in batch for one in group.apart()] for batch in batches]
+    score = packed_row if shared else plain_row
+    _descend(model, optimizer, batches, score, config.learning_rate, out / "progress", progress)
     save_trained(model, optimizer, start, Path(done.path), "{}")
     shutil.rmtree(out / "progress", ignore_errors=True)
     return done
+
+
+def _can_share(model: torch.nn.Module, groups: Sequence[Group], progress: Progress) -> bool:
+    """Whether the model takes the shared prefix; checked on one group before it is relied on."""
+    from looptool.train.logprobs import causal_lm
+    from looptool.train.self_check import self_check
+
+    if (reason := why_not(causal_lm(model))) is not None:
+        progress.say(f"{NAME}: shared prefix not used, which is slower: {reason}")
+        return False
+    several = [group for group in groups if len(group.branches) > 1] or groups
+    self_check(model, min(several, key=lambda group: group.num_tokens), temperature=1.0)
+    return True
 
 
 def _descend(
     model: torch.nn.Module,
     optimizer: MasterAdamW,
     batches: list[list[Group]],
+    score: Score,
     peak: float,
     kept: Path,
     progress: Progress,
@@ -96,7 +120,7 @@ def _descend(
         for step in range(first, len(batches)):
             for group in optimizer.param_groups:
                 group["lr"] = peak * warmup_then_decay(step, len(batches), warmup)
-            loss = supervised_step(model, optimizer, batches[step])
+            loss = supervised_step(model, optimizer, batches[step], score)
             bar.advance(note=f"loss {loss:.3f}")
             if time.monotonic() - written > _SECONDS_BETWEEN_CHECKPOINTS:
                 save_progress(kept, optimizer.tensors(), {"step": step + 1})
@@ -116,8 +140,27 @@ def groups_of(chat: ChatFormat, samples: Sequence[Sample], policy: PolicyConfig)
     ]
 
 
+def packed_row(model: torch.nn.Module, row: Sequence[Group]) -> torch.Tensor:
+    """Log-probs (N,) of a row's scored tokens, each prefix forwarded once."""
+    from looptool.train.logprobs import packed_logps
+
+    return packed_logps(model, pack(row, next(model.parameters()).device))[0]
+
+
+def plain_row(model: torch.nn.Module, row: Sequence[Group]) -> torch.Tensor:
+    """The same, one whole sequence at a time."""
+    import torch
+
+    from looptool.train.logprobs import plain_logps
+
+    return torch.cat([plain_logps(model, group) for group in row])
+
+
 def supervised_step(
-    model: torch.nn.Module, optimizer: MasterAdamW, batch: Sequence[Group]
+    model: torch.nn.Module,
+    optimizer: MasterAdamW,
+    batch: Sequence[Group],
+    score: Score = packed_row,
 ) -> float:
     """One update on the negative log-likelihood a token, averaged over moves; the mean before it.
 
@@ -127,13 +170,10 @@ def supervised_step(
     """
     import torch
 
-    from looptool.train.logprobs import packed_logps
-
     num_moves = sum(sum(group.moves) for group in batch)
     total = 0.0
     for row in rows(batch, ROW_TOKENS):
-        packed = pack(row, next(model.parameters()).device)
-        logps_N, _ = packed_logps(model, packed)
+        logps_N = score(model, row)
         weights = [
             moves / length
             for group in row
