@@ -213,14 +213,14 @@ def test_a_second_process_is_refused(undisturbed: Path, config: Path, tmp_path: 
     assert "in use by process" in second.stderr
 
 
+@pytest.mark.parametrize("gone", ["", "model.safetensors"])
 def test_a_missing_checkpoint_is_made_again(
-    undisturbed: Path, config: Path, tmp_path: Path
+    undisturbed: Path, config: Path, tmp_path: Path, gone: str
 ) -> None:
     root = tmp_path / "missing"
     assert run("train", config, "--run", root).returncode == 0
-    for file in (root / "models/round-1/weights").iterdir():
-        file.unlink()
-    (root / "models/round-1/weights").rmdir()
+    weights = root / "models/round-1/weights"
+    (weights / gone).unlink() if gone else shutil.rmtree(weights)
     done = run("probe", root)
     assert done.returncode == 0, done.stderr
     assert "making it again" in done.stdout

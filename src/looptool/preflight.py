@@ -44,6 +44,7 @@ def preflight(config: Config, cache: Path) -> None:
     _check_tracker(config.train.report_to)
     policy = config.policy
     if policy.model == load.EMBEDDED:
+        load.embedded_weights()
         _check_length(config, load.EMBEDDED_POSITIONS)
         if policy.format == "hermes":
             return

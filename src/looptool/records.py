@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Collection
 from enum import StrEnum
 from typing import Any, Literal, Self
 
@@ -248,6 +249,12 @@ class Seed(Record):
     planted: tuple[PlantedError, ...] = ()
     rejected: dict[str, int] = {}
 
+    def less(self, gone: Collection[str]) -> Seed:
+        """Without these training samples (ids) and what was planted in them."""
+        train = tuple(sample for sample in self.train if sample.id not in gone)
+        planted = tuple(error for error in self.planted if error.sample_id not in gone)
+        return self.model_copy(update={"train": train, "planted": planted})
+
 
 class Tally(Record):
     """How often what happened."""
@@ -359,6 +366,15 @@ class Expansion(Record):
     parent: str
     samples: tuple[Sample, ...] = ()
     rejected: dict[str, int] = {}
+
+    def less(self, gone: Collection[str], reason: str) -> Expansion:
+        """Without these samples (ids), which count as rejected for `reason`."""
+        kept = tuple(sample for sample in self.samples if sample.id not in gone)
+        if not (lost := len(self.samples) - len(kept)):
+            return self
+        return self.model_copy(
+            update={"samples": kept, "rejected": {**self.rejected, reason: lost}}
+        )
 
 
 class Score(Record):

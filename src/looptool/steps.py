@@ -8,26 +8,24 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Sequence
-from functools import cache, cached_property, wraps
+from functools import cached_property, wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Concatenate, ParamSpec, TypeVar
 
 from looptool.config import PolicyConfig
 from looptool.errors import UserError
-from looptool.preflight import preflight
 from looptool.records import (
     Checkpoint,
     Expansion,
     Judgement,
     Measurement,
     Origin,
-    PlantedError,
     ProbeResult,
     Sample,
     Seed,
-    Tally,
 )
 from looptool.runs.run import Run
+from looptool.seeding import Seeding
 from looptool.teaching import Teaching
 
 if TYPE_CHECKING:
@@ -65,46 +63,13 @@ class Steps:
         self.run = run
         self.config = run.config
         self.teaching = Teaching(run)
+        self.seeding = Seeding(run, self.teaching)
         self._used: set[str] = set()  # the samples of every dataset so far
 
     @_step
     def seed(self) -> Seed:
         """Tools, dialogues, noise and held-out set. The planted truth stays on disk."""
-
-        @cache
-        def made() -> Seed:
-            from looptool.seed.make import make_seed
-
-            preflight(self.config, self.run.paths.folder("base"))
-            return make_seed(self.config.data, self.config.seed, self.teacher, self.run.work)
-
-        @cache
-        def clean() -> Seed:
-            from looptool.evaluate.contamination import Contamination, find, without
-
-            seed = made()
-            if not self.config.data.decontaminate:
-                return seed
-            found = self.run.once("seed/contaminated", Contamination, lambda: find(seed.train))
-            if found.suites:
-                self.run.say(found.summary())
-            return without(seed, found)
-
-        owed = not self.run.has("seed/rejected")
-        if owed:
-            self.teaching.forecast()
-        train = self.run.once_all("seed/train", Sample, lambda: clean().train)
-        held_out = self.run.once_all("seed/held-out", Sample, lambda: made().held_out)
-        self.run.once_all("seed/planted", PlantedError, lambda: clean().planted)
-        rejected = self.run.once("seed/rejected", Tally, lambda: Tally(counts=made().rejected))
-        seed = Seed(train=tuple(train), held_out=tuple(held_out), rejected=rejected.counts)
-        if owed:
-            tools = {tool.hash() for sample in train for tool in sample.tools}
-            self.run.say(
-                f"seed: {len(train)} samples over {len(tools)} tools, {len(held_out)} held out, "
-                f"{sum(rejected.counts.values())} rejected"
-            )
-        return seed
+        return self.seeding.seed()
 
     @_step
     def warm_start(self, seed: Seed) -> Checkpoint:
@@ -127,6 +92,7 @@ class Steps:
                 self.run.paths.folder("warm-start"),
                 self.config.seed,
                 self.run.progress,
+                shared_prefix=self.config.train.shared_prefix,
             )
 
         policy = self._checkpoint("warm-start/policy", start, "round-1/train/policy")
@@ -240,11 +206,7 @@ class Steps:
                 self.run.work,
                 f"round-{round}/expand",
             )
-            if self.config.data.decontaminate:
-                from looptool.evaluate.contamination import Contamination, cleared
-
-                checked = self.run.once("seed/contaminated", Contamination, Contamination)
-                expansions = cleared(expansions, checked)
+            expansions = self.seeding.cleared(expansions)
             kept = sum(len(expansion.samples) for expansion in expansions)
             lost = sum(sum(expansion.rejected.values()) for expansion in expansions)
             self.run.say(
@@ -310,6 +272,8 @@ class Steps:
                 f"measure: {policy.name} {score.accuracy:.1%} of {score.total} held-out samples "
                 f"[{score.low:.1%}, {score.high:.1%}]"
             )
+            parts = (f"{name} {one.accuracy:.0%}" for name, one in result.by_scenario.items())
+            self.run.say(f"         {', '.join(parts)}")
         return result
 
     @_step
@@ -358,6 +322,8 @@ class Steps:
 
         They are needed until the value `until` exists, and found where the run lies now.
         """
+        from looptool.models.load import is_whole
+
         paths = self.run.paths
 
         def portable() -> Checkpoint:
@@ -367,7 +333,7 @@ class Steps:
         kept = self.run.once(name, Checkpoint, portable)
         place = paths.located(kept.path)
         ours = place != kept.path or Path(place).is_absolute()  # no id on the Hub
-        if ours and not Path(place).exists() and not self.run.has(until):
+        if ours and not is_whole(Path(place)) and not self.run.has(until):
             self.run.say(f"{place} is missing: making it again")
             self.run.forget(name)
             kept = self.run.once(name, Checkpoint, portable)

@@ -78,7 +78,10 @@ class Teaching:
             )
             self._run.say(made.summary())
             if failing := made.failing(config):
-                self._run.say(f"the judge corrects no labels in this run: {failing}")
+                self._run.say(
+                    "the judge corrects no labels in this run, and what it would have called the "
+                    f"model's failure is not expanded: {failing}"
+                )
             return made
 
         try:

@@ -7,7 +7,9 @@ on resume, does only what is owed (`runs.run.Run`). `InMemory` is the one for a 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from types import TracebackType
 from typing import Protocol, Self, TypeVar
 
@@ -42,6 +44,24 @@ class Progress(Protocol):
     def say(self, line: str) -> None:
         """One plain line."""
         ...
+
+
+_TICK: ContextVar[Callable[[int], None]] = ContextVar("tick", default=lambda num: None)
+
+
+def tick(num: int = 1) -> None:
+    """Say that `num` of what the item at hand counts for are done: its bar need not wait for it."""
+    _TICK.get()(num)
+
+
+@contextmanager
+def ticking(count: Callable[[int], None]) -> Iterator[None]:
+    """Within it, `tick` calls `count`."""
+    token = _TICK.set(count)
+    try:
+        yield
+    finally:
+        _TICK.reset(token)
 
 
 class Work(Protocol):

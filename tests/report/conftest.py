@@ -244,6 +244,8 @@ def _tell(story: _Story, rounds: int, until: str) -> Iterator[str]:
         name, skill = f"round-{number}", 0.45 + 0.12 * number
         story.store(f"{name}/train/stats", [story.trains(number)])
         yield f"{name}/train"
+        story.measures(name, skill)
+        yield f"{name}/measure"
         probes = [story.says(name, sample, skill) for sample in dataset]
         story.store(f"{name}/probes", probes)
         yield f"{name}/probe"
@@ -261,8 +263,6 @@ def _tell(story: _Story, rounds: int, until: str) -> Iterator[str]:
         dataset = merge(dataset, probes, judgements, expansions, fresh, number)
         story.store(f"{name}/dataset", dataset)
         yield f"{name}/merge"
-        story.measures(name, skill)
-        yield f"{name}/measure"
 
 
 def build_run(root: Path, rounds: int = 2, size: int = 160, until: str = "") -> Paths:

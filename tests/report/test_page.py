@@ -27,8 +27,8 @@ from looptool.report.page import inert_json, write_report
 from looptool.runs.paths import Paths
 from looptool.runs.store import read_records, write_records
 
-STOPS = ["config", "seed", "warm-start", "round-1/train", "round-1/probe", "round-1/verify",
-         "round-1/expand", "round-1/merge", "round-1/measure"]  # fmt: skip
+STOPS = ["config", "seed", "warm-start", "round-1/train", "round-1/measure", "round-1/probe",
+         "round-1/verify", "round-1/expand", "round-1/merge"]  # fmt: skip
 HOSTILE = (
     "</script><script>globalThis.ran = 1</script>",
     "<img src=x onerror='globalThis.ran = 1'>",
@@ -171,6 +171,13 @@ def test_an_unfinished_run_has_a_page(build: Callable[..., Paths], until: str) -
     assert data["state"].startswith("unfinished")
     assert len(data["rounds"]) == until.startswith("round-1")
     assert bool(data["browser"]["samples"]) == (until != "config")
+
+
+def test_a_run_is_finished_when_its_last_round_is_merged(build: Callable[..., Paths]) -> None:
+    for until, state in (("round-2/measure", "unfinished: 1 of 2"), ("round-2/merge", "2 rounds,")):
+        paths = build(until=until, size=40)
+        write_report(paths)
+        assert embedded(paths)["state"].startswith(state)
 
 
 def test_figures_are_those_of_the_run(build: Callable[..., Paths]) -> None:

@@ -60,12 +60,7 @@ def without(seed: Seed, found: Contamination) -> Seed:
             f"data: every sample shares a tool or a question with {' or '.join(found.suites)}; "
             "start a new run with other tools, or with data.decontaminate = false"
         )
-    return seed.model_copy(
-        update={
-            "train": tuple(one for one in seed.train if one.id not in gone),
-            "planted": tuple(one for one in seed.planted if one.sample_id not in gone),
-        }
-    )
+    return seed.less(gone)
 
 
 def cleared(
@@ -89,12 +84,4 @@ def cleared(
                 f"bring it back ({BRING[name]}) and run the same command again"
             )
     found = find(samples, [exams[name] for name in checked.suites])
-    gone = set(found.samples)
-    left = []
-    for one in expansions:
-        kept = tuple(sample for sample in one.samples if sample.id not in gone)
-        if lost := len(one.samples) - len(kept):
-            rejected = {**one.rejected, CONTAMINATED: lost}
-            one = one.model_copy(update={"samples": kept, "rejected": rejected})
-        left.append(one)
-    return left
+    return [one.less(set(found.samples), CONTAMINATED) for one in expansions]

@@ -22,7 +22,7 @@ from looptool.records import (
     content_hash,
 )
 from looptool.toolmatch import match
-from looptool.work import Work
+from looptool.work import Work, tick
 
 if TYPE_CHECKING:
     from looptool.models.engine import Completion, Engine
@@ -88,11 +88,13 @@ def _decode(
     prompts = [engine.format.prompt_ids(sample.tools, sample.context) for sample in samples]
     fits = [i for i, p in enumerate(prompts) if len(p) <= config.max_prompt_tokens]
     sampling = Sampling(max_new_tokens=config.max_new_tokens)
-    groups = engine.generate_all([prompts[i] for i in fits], sampling)
-    done = dict(zip(fits, groups, strict=True))
+    done: dict[int, Completion] = {}
+    for (completion,) in engine.generate([prompts[i] for i in fits], sampling):
+        done[fits[completion.prompt]] = completion
+        tick()
     for i, sample in enumerate(samples):
         if i in done:
-            yield _result(checkpoint, engine, sample, done[i][0])
+            yield _result(checkpoint, engine, sample, done[i])
         else:
             detail = f"{len(prompts[i])} tokens, over policy.max_prompt_tokens"
             yield ProbeResult(

@@ -39,7 +39,9 @@ def figures(history: History) -> dict[str, Any]:
 
 
 def _state(history: History) -> str:
-    finished = sum(round.measured is not None for round in history.rounds)
+    finished = sum(
+        round.measured is not None and round.merged is not None for round in history.rounds
+    )
     rounds = history.config.rounds
     if finished == rounds:
         return f"{rounds} rounds, finished" if rounds > 1 else "1 round, finished"

@@ -22,7 +22,7 @@ function calibrated(found) {
   return [
     h("h3", {}, "Calibration"),
     h("p", { class: "about" }, `Before it may correct a label, the judge (${found.judge}) is measured on errors that are known: does it find the planted one (sensitivity), does it leave the right label alone (specificity)?`),
-    found.failing ? h("p", { class: "note bad" }, `This judge corrects no labels in this run: ${found.failing}.`) : null,
+    found.failing ? h("p", { class: "note bad" }, `This judge corrects no labels in this run, and what it would have called the model's failure is not expanded: ${found.failing}.`) : null,
     table("The judge on planted errors", ["planted error", "sensitivity", "specificity"],
       [...found.rows.map(([kind, sensitive, specific]) => [words(kind), rate(sensitive), rate(specific)]),
         { strong: true, cells: [found.all[0], rate(found.all[1]), rate(found.all[2])] },

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import TypeVar
 
 from looptool.runs.store import Journal
-from looptool.work import Progress, each
+from looptool.work import Progress, each, ticking
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -39,12 +40,21 @@ class DurableWork:
             owed = [item for item, k in zip(items, keys, strict=True) if k not in journal.done]
             total = sum(size(item) for item in items)
             done = total - sum(size(item) for item in owed)
+            shown: Counter[str] = Counter()
             with self.progress.task(name, total, done) as bar:
+
+                async def made(item: Item) -> Result:
+                    def count(num: int) -> None:
+                        shown[key(item)] += num
+                        bar.advance(num)
+
+                    with ticking(count):
+                        return await fn(item)
 
                 def finished(item: Item, value: Result) -> None:
                     journal.append(key(item), value)
-                    bar.advance(size(item))
+                    bar.advance(size(item) - shown[key(item)])
 
                 if owed:
-                    asyncio.run(each(owed, fn, finished, concurrency))
+                    asyncio.run(each(owed, made, finished, concurrency))
             return [journal.done[k] for k in keys]
