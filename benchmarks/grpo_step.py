@@ -6,7 +6,7 @@ Each measurement is a fresh process (so that peak memory is its own), the two si
     python benchmarks/grpo_step.py --shape tiny --layers 2 --repeats 1   # does it run?
 
 Both start from the same weights and prompts and sample exactly `--completion` tokens a completion,
-so that both do the same work; rewards are made so that no group is of equal reward. TRL runs with
+so that both do the same work, on the GPU if there is one; rewards are made so that no group is of equal reward. TRL runs with
 its defaults: batches of 8 rows, gradient checkpointing (`--trl-keeps-activations` turns that off).
 Every run is printed as it ends, then medians and ratios of what there is, last of all as JSON.
 """
@@ -71,8 +71,16 @@ def measure(options: argparse.Namespace) -> dict[str, float]:
     began = time.perf_counter()
     trainer.train()
     step = time.perf_counter() - began
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
-    return {"step": step, "rollout": rollout, "update": step - rollout, "peak_gb": peak}
+    return {"step": step, "rollout": rollout, "update": step - rollout, "peak_gb": _peak_gb()}
+
+
+def _peak_gb() -> float:
+    """Of the GPU's memory where there is one, else of the process."""
+    import torch
+
+    if torch.cuda.is_available():
+        return torch.cuda.max_memory_allocated() / 2**30
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
 
 
 def _ours(options: argparse.Namespace) -> Any:
@@ -113,6 +121,7 @@ def _trl(options: argparse.Namespace) -> Any:
 
 def _shared(options: argparse.Namespace, **settings: Any) -> dict[str, Any]:
     """What both trainers get, and what only one of them does."""
+    import torch
     from datasets import Dataset
     from trl.trainer.grpo_config import GRPOConfig
 
@@ -126,6 +135,7 @@ def _shared(options: argparse.Namespace, **settings: Any) -> dict[str, Any]:
     if options.layers:
         del model.model.layers[options.layers :]
         model.config.num_hidden_layers = options.layers
+    model.to("cuda" if torch.cuda.is_available() else "cpu")
     common: dict[str, Any] = {
         "output_dir": str(options.cache / "out"),
         "num_generations": group,
@@ -135,7 +145,7 @@ def _shared(options: argparse.Namespace, **settings: Any) -> dict[str, Any]:
         "beta": 0.0,
         "bf16": False,
         "gradient_checkpointing": False,
-        "use_cpu": True,
+        "use_cpu": not torch.cuda.is_available(),
         "dataloader_pin_memory": False,
         "save_strategy": "no",
         "report_to": "none",

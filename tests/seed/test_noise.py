@@ -57,3 +57,15 @@ def test_what_only_looks_like_a_date_or_a_number_is_spoilt_as_text(
     for seed in range(5):
         wrong = plant(sample, error, dice(seed))
         assert wrong is not None and not same_move(wrong, label, sample.tools)
+
+
+def test_what_its_default_says_anyway_is_not_left_out() -> None:
+    properties = {"medium": {"type": "string", "default": "vacuum"}, "charge": {"type": "integer"}}
+    tool = Tool(name="field", parameters={"properties": properties})
+    said = Message(role="user", content="The field of a charge of 5 in a vacuum.")
+    for medium, gone in (("vacuum", {"charge"}), ("water", {"charge", "medium"})):
+        label = Label(calls=(ToolCall(name="field", arguments={"medium": medium, "charge": 5}),))
+        sample = Sample.create((tool,), (said,), label, Scenario.SINGLE)
+        left = [plant(sample, ErrorType.MISSING_ARGUMENT, dice(seed)) for seed in range(9)]
+        kept = [set(wrong.calls[0].arguments) for wrong in left if wrong is not None]
+        assert {name for names in kept for name in {"charge", "medium"} - names} == gone

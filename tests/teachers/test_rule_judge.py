@@ -56,6 +56,13 @@ def test_an_error_is_found_beside_the_right_move_in_either_role(wrong: Label) ->
     assert judged(BOOK, wrong, RIGHT).verdict is V.PRED_WRONG
 
 
+def test_another_form_is_found_wrong_whatever_else_the_request_says() -> None:
+    request = says("Book me a double at the Adlon from March 9th, 2025 for three nights, table 7.")
+    right, wrong = (stay(nights=nights, room="double") for nights in (3, ["3"]))
+    assert judged(request, right, wrong).verdict is V.LABEL_WRONG
+    assert judged(request, wrong, right).verdict is V.PRED_WRONG
+
+
 def test_a_finding_names_what_is_wrong_and_what_to_do() -> None:
     said = judged(BOOK, RIGHT, stay(nights=4, room="double", breakfast=True))
     assert "nights is 4" in said.error_analysis and "nights as 3" in said.correct_approach

@@ -8,9 +8,11 @@ from datetime import date, timedelta
 from random import Random
 from typing import Any
 
+from looptool.jsonvalue import values_equal
 from looptool.records import Message, Sample, Tool, ToolCall
 
-Path = tuple[str, ...]
+Path = tuple[str | int, ...]
+"""Keys of objects and, of objects in a list, their numbers."""
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
 _INTEGER = re.compile(r"\d{1,300}")
 _NAME = re.compile(r"\b[A-Z][a-z]+(?: [A-Z][a-z]+)*")
@@ -28,11 +30,18 @@ def misread_value(sample: Sample, n: int, rng: Random) -> ToolCall | None:
 
 
 def drop_argument(sample: Sample, n: int, rng: Random) -> ToolCall | None:
-    """One argument left out."""
-    call, _ = _at(sample, n)
-    if not call.arguments:
+    """One argument left out, and not one that says what its default says."""
+    call, tool = _at(sample, n)
+    schemas = _properties(tool.parameters) if tool else {}
+    missed = [
+        name
+        for name, value in call.arguments.items()
+        if "default" not in (schema := schemas.get(name, {}))
+        or not values_equal(schema["default"], value)
+    ]
+    if not missed:
         return None
-    gone = rng.choice(list(call.arguments))
+    gone = rng.choice(missed)
     return ToolCall(
         name=call.name, arguments={k: v for k, v in call.arguments.items() if k != gone}
     )
@@ -223,19 +232,27 @@ def _properties(schema: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
 def _leaves(
     arguments: Mapping[str, Any], schema: Mapping[str, Any], path: Path = ()
 ) -> Iterator[tuple[Path, Any, Mapping[str, Any]]]:
+    """Every value that is no object, with its path; a list, and what the objects in it hold."""
     properties = _properties(schema)
     for name, value in arguments.items():
         inner = properties.get(name, {})
         if isinstance(value, dict):
             yield from _leaves(value, inner, (*path, name))
-        else:
-            yield (*path, name), value, inner
+            continue
+        yield (*path, name), value, inner
+        items = inner.get("items")
+        for at, each in enumerate(value if isinstance(value, list) else ()):
+            if isinstance(each, dict):
+                within = items if isinstance(items, dict) else {}
+                yield from _leaves(each, within, (*path, name, at))
 
 
 def _with(call: ToolCall, path: Path, value: Any) -> ToolCall:
-    def put(holder: Mapping[str, Any], keys: Path) -> dict[str, Any]:
+    def put(holder: Any, keys: Path) -> Any:
         first, *rest = keys
         inner = put(holder[first], tuple(rest)) if rest else value
+        if isinstance(first, int):
+            return [*holder[:first], inner, *holder[first + 1 :]]
         return {**holder, first: inner}
 
     return ToolCall(name=call.name, arguments=put(call.arguments, path))

@@ -19,12 +19,12 @@ def one_place(sides: tuple[list[Read], list[Read]]) -> bool:
         or not values_equal(one.leaves[path].value, other.leaves[path].value)
         for one, other in pairs
         for path in one.leaves.keys() | other.leaves.keys()
-        if not _is_default(one, other, path)
+        if not is_default(one, other, path)
     )
     return apart + max(len(left[0]), len(left[1])) <= 1
 
 
-def _is_default(one: Read, other: Read, path: Path) -> bool:
+def is_default(one: Read, other: Read, path: Path) -> bool:
     """Whether one side gives the default that the other leaves to the tool."""
     demand = (one if one.tool else other).demands.at(path)
     given = [call.leaves[path] for call in (one, other) if path in call.leaves]

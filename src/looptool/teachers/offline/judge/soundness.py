@@ -7,7 +7,8 @@ from itertools import chain
 
 from looptool.jsonvalue import values_equal
 from looptool.records import Label, Tool
-from looptool.teachers.offline.judge.alignment import aligned, one_place
+from looptool.teachers.offline.judge.alignment import aligned, is_default, one_place
+from looptool.teachers.offline.judge.demands import Path
 from looptool.teachers.offline.judge.evidence import Evidence
 from looptool.teachers.offline.judge.grounding import Support
 from looptool.teachers.offline.judge.loose_ends import (
@@ -27,7 +28,7 @@ from looptool.teachers.offline.judge.loose_ends import (
     unfilled,
 )
 from looptool.teachers.offline.judge.moments import days
-from looptool.teachers.offline.judge.moves import Leaf, Read, spoken_for, values_of
+from looptool.teachers.offline.judge.moves import Leaf, Read, atoms, spoken_for, values_of
 from looptool.teachers.offline.judge.words import normal
 
 
@@ -45,6 +46,8 @@ def unsure(
     own, label = sides
     if not own:
         return _unsure_refusal(prediction, label, evidence)
+    if _says_the_same(own, label):
+        return None
     if not one_place(sides):
         return "the two differ in more than one place"
     if unused := passed_over(own, evidence):
@@ -55,6 +58,20 @@ def unsure(
         (_unsure_change(call, other, tools, evidence) for call, other in pairs),
     )
     return next((why for why in doubts if why), None)
+
+
+def _says_the_same(own: list[Read], label: list[Read]) -> bool:
+    """Whether the two differ in the type of values alone: one of them breaks the schema."""
+    pairs, unpaired = aligned(own, label)
+    return not any(unpaired) and all(_written(call) == _written(other) for call, other in pairs)
+
+
+def _written(call: Read) -> dict[Path, list[str]]:
+    """A call's values as texts, a single one as a list of one."""
+    return {
+        path: [str(value).lower() if isinstance(value, bool) else str(value) for value in values]
+        for path, values in ((path, atoms(leaf.value)) for path, leaf in call.leaves.items())
+    }
 
 
 def _unsure_refusal(prediction: Label, label: list[Read], evidence: Evidence) -> str | None:
@@ -99,7 +116,7 @@ def _unsure_change(
 ) -> str | None:
     """Of a call that stands for one of the label's with other arguments."""
     for path, leaf in other.leaves.items():
-        if path in call.leaves:
+        if path in call.leaves or is_default(other, call, path):
             continue
         if _another_was_said(leaf, other, evidence) or speaks_of(path, other, evidence):
             return f"what was said of {leaf.name}"
