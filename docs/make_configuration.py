@@ -18,9 +18,10 @@ A run is described by one TOML file. Every key has a default; an unknown key is 
 `extends = "other.toml"` takes another file and changes some of its keys. On the
 command line `-o section.key=value` changes one key: `looptool run configs/quickstart.toml -o
 rounds=3 -o train.lora.rank=8`. A run keeps its resolved config as `config.json`. Once it has
-results, only `rounds` (upwards), `train.shared_prefix` and what says where the teacher is, how
-patiently it is asked and what it may cost (`teacher.base_url`, `api_key_env`, `timeout`,
-`retries`, `max_tokens`, `concurrency`, `max_budget`, `max_budget_tokens`) may change.
+results, only `rounds` (upwards), `train.checkpoint_every`, `train.shared_prefix` and what says
+where the teacher is, how patiently it is asked and what it may cost (`teacher.base_url`,
+`api_key_env`, `timeout`, `retries`, `max_tokens`, `concurrency`, `max_budget`,
+`max_budget_tokens`) may change.
 
 *Made from the code by `python docs/make_configuration.py`.*
 """

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -8,8 +9,10 @@ from typing import Any
 
 import pytest
 
-from looptool.config import Config, LlmTeacherConfig, check_config, load_config
+from looptool.config import Config, LlmTeacherConfig, LoraConfig, check_config, load_config
 from looptool.errors import UserError
+from looptool.merge import first_share, loop_seed, seed_share
+from looptool.records import Label, Message, Sample, Scenario
 
 ROOT = Path(__file__).parents[1]
 
@@ -107,6 +110,18 @@ def test_a_wrong_override_is_named(override: str, named: str) -> None:
     assert named in refused({"rounds": 2}, (override,))
 
 
+def test_an_override_makes_the_section_that_a_resolved_config_leaves_unset() -> None:
+    raw = json.loads(Config().model_dump_json())
+    assert raw["train"]["lora"] is None
+    config = check_config(raw, "config.json", ["train.lora.rank=8"])
+    assert config.train.lora == LoraConfig(rank=8)
+    assert config.warm_start.lora is None
+
+
+def test_no_distractors_at_all_may_be_asked_for() -> None:
+    assert check_config({"data": {"distractors": [0, 0]}}, "x").data.distractors == (0, 0)
+
+
 def test_a_config_reads_back_from_its_own_json() -> None:
     config = check_config({"train": {"lora": {}}, "rounds": 7}, "x")
     assert check_config(json.loads(config.model_dump_json()), "x") == config
@@ -151,6 +166,37 @@ def test_every_key_has_a_line_of_doc() -> None:
     page = (ROOT / "docs" / "configuration.md").read_text("utf-8")
     undocumented = [line for line in page.splitlines() if line.endswith("|  |")]
     assert all(line.startswith("| `type`") for line in undocumented)
+
+
+def test_every_row_of_the_page_is_one_line_and_shows_its_limits() -> None:
+    page = (ROOT / "docs" / "configuration.md").read_text("utf-8")
+    rows = [line for line in page.splitlines() if line.startswith("| `")]
+    assert all(re.fullmatch(r"\|( [^|]+ \|){3} .*\|", row) for row in rows)
+    optional = [row for row in rows if "`max_failures`" in row or "`max_budget_tokens`" in row]
+    assert len(optional) == 2 and all("| integer, ≥ 1 | not set |" in row for row in optional)
+
+
+def test_the_quickstart_holds_seed_back_that_its_warm_start_has_not_seen() -> None:
+    config = load_config(ROOT / "configs" / "quickstart.toml")
+    assert config.warm_start.reuse
+    for num_too_long in range(14):  # the longest labels are left out before
+        seed = made_up_samples(config.data.samples - num_too_long)
+        known = {sample.id for sample in seed[: config.warm_start.samples]}
+        held = seed_share(seed, config.merge, 1, config.rounds, frozenset())
+        assert held and known.isdisjoint(sample.id for sample in held)
+
+
+def test_the_static_baseline_trains_on_all_that_the_warm_start_leaves() -> None:
+    config = load_config(ROOT / "configs" / "ablations" / "static.toml")
+    rest = loop_seed(made_up_samples(config.data.samples), config.warm_start)
+    assert config.merge.static and first_share(rest, config.merge) == rest
+
+
+def made_up_samples(number: int) -> list[Sample]:
+    return [
+        Sample.create((), (Message(role="user", content=f"{n}?"),), Label(), Scenario.CHAT)
+        for n in range(number)
+    ]
 
 
 def test_a_config_changes_keys_of_the_one_it_extends(tmp_path: Path) -> None:

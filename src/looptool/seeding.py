@@ -60,7 +60,7 @@ class Seeding:
         from looptool.seed.make import make_seed
 
         config, teacher = self._config, self._teaching.teacher
-        return make_seed(config.data, config.seed, teacher, self._run.work)
+        return make_seed(config.data, config.seed, teacher, self._run.work, self._run.say)
 
     @cached_property
     def _clean(self) -> Seed:

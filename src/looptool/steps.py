@@ -205,6 +205,7 @@ class Steps:
                 self.config.seed,
                 self.run.work,
                 f"round-{round}/expand",
+                self.seed().held_out,
             )
             expansions = self.seeding.cleared(expansions)
             kept = sum(len(expansion.samples) for expansion in expansions)

@@ -72,12 +72,14 @@ def expanded(
     verdicts: tuple[Verdict, ...] = (Verdict.PRED_WRONG,),
     config: ExpandConfig | None = None,
     seed: int = 0,
+    held_out: tuple[Sample, ...] = (),
 ) -> list[Expansion]:
     dataset = FAILED[: len(verdicts)]
     expand = pick_expand(config or ExpandConfig(samples_per_error=3))
     return expand(
-        teacher, dataset, probes(dataset), judgements(verdicts), 1, seed, InMemory(), "expand"
-    )
+        teacher, dataset, probes(dataset), judgements(verdicts), 1, seed, InMemory(), "expand",
+        held_out,
+    )  # fmt: skip
 
 
 def probes(dataset: list[Sample]) -> list[ProbeResult]:
@@ -138,6 +140,16 @@ def test_near_duplicates_of_the_dataset_and_of_new_samples_are_rejected() -> Non
     both = expanded(Writer(again, new), (Verdict.PRED_WRONG, Verdict.PRED_WRONG))
     assert sum(len(expansion.samples) for expansion in both) == 1
     assert sum(expansion.rejected["near_duplicate"] for expansion in both) >= 3
+
+
+def test_what_repeats_a_held_out_request_is_rejected_whatever_its_tools() -> None:
+    exam = asked("could you start Blue Harvest for me now?", "Blue Harvest")
+    exam = exam.model_copy(update={"tools": (PLAY.model_copy(update={"description": "Sing."}),)})
+    again = asked("Could you start Blue Harvest for me now? ", "Blue Harvest")
+    other = asked("Would you be so kind as to begin with Green Orchard", "Green Orchard")
+    (expansion,) = expanded(Writer(again, other), held_out=(exam,))
+    assert [sample.id for sample in expansion.samples] == [other.id]
+    assert expansion.rejected["repeats_a_held_out_request"] >= 1
 
 
 def test_another_variation_makes_up_for_what_was_rejected() -> None:

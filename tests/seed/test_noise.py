@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from looptool.records import (
@@ -60,7 +62,10 @@ def test_what_only_looks_like_a_date_or_a_number_is_spoilt_as_text(
 
 
 def test_what_its_default_says_anyway_is_not_left_out() -> None:
-    properties = {"medium": {"type": "string", "default": "vacuum"}, "charge": {"type": "integer"}}
+    properties: dict[str, Any] = {
+        "medium": {"type": "string", "default": "vacuum"},
+        "charge": {"type": "integer"},
+    }
     tool = Tool(name="field", parameters={"properties": properties})
     said = Message(role="user", content="The field of a charge of 5 in a vacuum.")
     for medium, gone in (("vacuum", {"charge"}), ("water", {"charge", "medium"})):

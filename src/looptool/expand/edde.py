@@ -15,8 +15,9 @@ from typing import Protocol
 from looptool.config import ExpandConfig
 from looptool.expand.near import Seen
 from looptool.records import Expansion, Failure, Judgement, Origin, ProbeResult, Sample, Verdict
-from looptool.seed.checks import fault_of
+from looptool.seed.checks import Fault, fault_of
 from looptool.seed.dice import stable
+from looptool.seed.make import request_key
 from looptool.teachers.base import Teacher, Variation
 from looptool.verify.correct import corrected
 from looptool.work import Work
@@ -39,8 +40,10 @@ class Expand(Protocol):
         seed: int,
         work: Work,
         name: str,
+        held_out: Sequence[Sample] = (),
     ) -> list[Expansion]:
-        """One Expansion a failure; no new sample is a near-duplicate of `dataset` or another.
+        """One Expansion a failure; no new sample is a near-duplicate of `dataset` or another, none
+        repeats the request of a sample in `held_out`.
 
         `name` is where `work` keeps what was made. New samples have origin EXPANDED, their failure
         as parent, and belong to the dataset of `round` + 1.
@@ -62,6 +65,7 @@ def expand_nothing(
     seed: int,
     work: Work,
     name: str,
+    held_out: Sequence[Sample] = (),
 ) -> list[Expansion]:
     """The paper's ablation without EDDE."""
     return []
@@ -76,6 +80,7 @@ def expand(
     seed: int,
     work: Work,
     name: str,
+    held_out: Sequence[Sample] = (),
     *,
     config: ExpandConfig,
 ) -> list[Expansion]:
@@ -83,12 +88,12 @@ def expand(
     failures = verified_failures(dataset, probes, judgements, round)
     failures.sort(key=lambda failure: stable("expand", seed, round, failure.sample.id))
     numbered = list(enumerate(failures[: config.max_failures]))
-    existing = Seen(dataset)
+    existing, exam = Seen(dataset), frozenset(request_key(sample) for sample in held_out)
 
     async def expanded(item: tuple[int, Failure]) -> Expansion:
         number, failure = item
         return await _expand_one(
-            teacher, failure, number, config.samples_per_error, round, seed, existing
+            teacher, failure, number, config.samples_per_error, round, seed, existing, exam
         )
 
     made = work.map(
@@ -136,7 +141,9 @@ async def _expand_one(
     round: int,
     seed: int,
     existing: Seen,
+    exam: frozenset[str],
 ) -> Expansion:
+    """`exam` are the held-out requests."""
     kept: list[Sample] = []
     rejected: Counter[str] = Counter()
     variations = list(Variation)
@@ -146,7 +153,8 @@ async def _expand_one(
         variation = variations[(number + attempt) % len(variations)]
         drawn = stable("vary", seed, round, failure.sample.id, attempt) % 2**48
         for sample in await teacher.vary(failure, variation, wanted - len(kept), drawn):
-            reason = fault_of(sample) or await teacher.accept(sample)
+            reason: str | None = Fault.HELD_OUT if request_key(sample) in exam else fault_of(sample)
+            reason = reason or await teacher.accept(sample)
             if reason is None and existing.has_near(sample):
                 reason = NEAR_DUPLICATE
             if reason is not None:

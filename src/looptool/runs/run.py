@@ -31,11 +31,12 @@ MAY_CHANGE = (
     "teacher.timeout",
     "teacher.retries",
     "teacher.max_tokens",
+    "train.checkpoint_every",
     "train.shared_prefix",
 )
 """Keys that a run with results may change: how long it goes on, what it may cost, where its
-teacher is and how patiently it is asked, and the plain path for a model that the shared prefix is
-not exact for."""
+teacher is and how patiently it is asked, how often it is saved, and the plain path for a model
+that the shared prefix is not exact for."""
 
 
 class Run:

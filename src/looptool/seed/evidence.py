@@ -11,6 +11,7 @@ from typing import Any
 
 from looptool.records import Message
 from looptool.seed.kinds import MONTHS
+from looptool.seed.plain_schema import plain
 from looptool.seed.pools import names_of
 
 _ONE_WORDS = """
@@ -158,22 +159,33 @@ def _times(text: str) -> Iterator[str]:
             yield f"{total // 60 % 24:02d}:{total % 60:02d}"
 
 
-def supports(evidence: Evidence, value: Any, schema: Mapping[str, Any] | bool) -> bool:
+def supports(
+    evidence: Evidence,
+    value: Any,
+    schema: Mapping[str, Any] | bool,
+    root: Mapping[str, Any] | None = None,
+) -> bool:
     """Whether an argument can have come from the text. What needs understanding (switches, closed
-    sets of values) is taken on trust.
+    sets of values) is taken on trust. `root` is what references point into, by default `schema`.
     """
     if value is None or isinstance(value, bool) or not isinstance(schema, Mapping):
         return True
     if "enum" in schema or "const" in schema:
         return True
+    root = schema if root is None else root
+    schema = plain(schema, root)
+    if value in (schema.get("enum") or ()) or value == schema.get("const"):
+        return True
     if isinstance(value, list):
         items = schema.get("items")
         about = {"description": schema.get("description", "")}
         each_schema = {**about, **items} if isinstance(items, dict) else about
-        return all(supports(evidence, each, each_schema) for each in value)
+        return all(supports(evidence, each, each_schema, root) for each in value)
     if isinstance(value, dict):
         inner = schema.get("properties", {})
-        return all(supports(evidence, each, inner.get(name, {})) for name, each in value.items())
+        return all(
+            supports(evidence, each, inner.get(name, {}), root) for name, each in value.items()
+        )
     if isinstance(value, int | float):
         return abs(value) <= sys.float_info.max and _supports_number(evidence, float(value))
     return _supports_text(evidence, value, str(schema.get("description", "")))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 from itertools import count
 from pathlib import Path
 
@@ -18,10 +19,10 @@ from looptool.seed.context_tree import leaves, spread
 from looptool.seed.dialogues import samples_of, simulate
 from looptool.seed.dice import stable
 from looptool.seed.noise import spoil
-from looptool.seed.tools import OWN, Written, read_tools, write_tools
+from looptool.seed.tools import OWN, Written, read_tools, usable, write_tools
 from looptool.seed.toolsets import Shelf
 from looptool.teachers.base import DialogueBrief, Teacher
-from looptool.work import Work
+from looptool.work import Silent, Work
 
 SETTLE_AFTER = 4
 """Batches after which single calls take the place of scenarios that are still owed,"""
@@ -41,25 +42,37 @@ class Harvest(Record):
     rejected: dict[str, int] = Field(default_factory=dict)
 
 
-def make_seed(config: SeedConfig, seed: int, teacher: Teacher, work: Work) -> Seed:
+def make_seed(
+    config: SeedConfig,
+    seed: int,
+    teacher: Teacher,
+    work: Work,
+    say: Callable[[str], object] | None = None,
+) -> Seed:
     """Training and held-out samples at the configured shares, checked by rules and the teacher.
 
     The two sides use tools of different branches of the Context Tree; with `tools_file` both use
     your tools, and differ in their requests. No training sample repeats a held-out request. Of a
-    scenario that the tools do not allow single calls take the place.
+    scenario that the tools do not allow single calls take the place. Tools of yours that the
+    teacher can write no request for are left out, and `say` gets a line that names them.
     Raises UserError if the tools cannot give the samples wanted, or are others than at the start.
     """
     if config.tools_file:
-        train_tools = held_tools = read_tools(Path(config.tools_file))
-        _check_unchanged(config.tools_file, train_tools, work)
+        own = read_tools(Path(config.tools_file))
+        _check_unchanged(config.tools_file, own, work)
+        own, left_out = usable(config.tools_file, own, teacher, say or Silent().say)
+        train_tools = held_tools = own
         rejected: Counter[str] = Counter()
     else:
         train_tools, held_tools, rejected = write_tools(
             config, seed, teacher, work, teacher.concurrency
         )
+        left_out = ""
     taken: set[str] = set()
-    held_out = _gather(config, seed, teacher, work, held_tools, "held-out", taken, rejected)
-    train = _gather(config, seed, teacher, work, train_tools, "train", taken, rejected)
+    held_out = _gather(
+        config, seed, teacher, work, held_tools, "held-out", taken, rejected, left_out
+    )
+    train = _gather(config, seed, teacher, work, train_tools, "train", taken, rejected, left_out)
     noisy, planted = spoil(train, config.label_noise, seed)
     return Seed(
         train=tuple(noisy),
@@ -93,6 +106,7 @@ def _gather(
     side: str,
     taken: set[str],
     rejected: Counter[str],
+    left_out: str,
 ) -> list[Sample]:
     """Simulate batch after batch until the quota is met; `taken` are the requests so far."""
     total = config.samples if side == "train" else config.held_out_samples
@@ -129,9 +143,10 @@ def _gather(
             samples.extend(_new(crop.samples, quota, taken, fresh, rejected))
         barren = 0 if len(samples) - before > BARREN * len(briefs) else barren + 1
     if len(samples) < total:
+        without = f"; no request can be written for {left_out}" if left_out else ""
         raise UserError(
             f"data: the tools gave {len(samples)} of {total} {side} samples; "
-            "ask for fewer, or give more tools"
+            f"ask for fewer, or give more tools{without}"
         )
     taken |= fresh
     return sorted(samples, key=lambda sample: stable(seed, sample.id))

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 from pydantic import ValidationError
 
@@ -22,6 +23,8 @@ from looptool.work import Work
 
 OWN = "own"
 """The domain of tools that a user gave."""
+_NAMED = 8
+"""More tools than that are counted."""
 
 
 class Written(Record):
@@ -152,6 +155,44 @@ def read_tools(path: Path) -> list[Written]:
     except UserError as error:
         raise UserError(f"{path}: {error}") from None
     return [Written(tool=tool, path=(OWN, _family(tool), tool.name)) for tool in tools]
+
+
+@runtime_checkable
+class Choosy(Protocol):
+    """A teacher that cannot write requests for every tool."""
+
+    def why_unusable(self, tool: Tool) -> str | None:
+        """Why not for this one, in a few words; None if it can."""
+        ...
+
+
+def usable(
+    file: str, tools: list[Written], teacher: object, say: Callable[[str], object]
+) -> tuple[list[Written], str]:
+    """The user's tools less those that the teacher can write no request for, and which those are,
+    in words; they are said too. Raises UserError if none is left.
+    """
+    if not isinstance(teacher, Choosy):
+        return tools, ""
+    reasons = [(one, teacher.why_unusable(one.tool)) for one in tools]
+    kept = [one for one, reason in reasons if reason is None]
+    told = [f"{one.tool.name} ({_cut(reason)})" for one, reason in reasons if reason]
+    if not told:
+        return tools, ""
+    more = f" and {len(told) - _NAMED} more" if len(told) > _NAMED else ""
+    named = f"{', '.join(told[:_NAMED])}{more}"
+    if not kept:
+        raise UserError(
+            f"{file}: this teacher can write a request for none of the tools: {named}; "
+            "change their schemas, or take a teacher of type llm"
+        )
+    say(f"{file}: {len(told)} of {len(tools)} tools left out, no request can be written: {named}")
+    return kept, named
+
+
+def _cut(reason: str) -> str:
+    words = " ".join(reason.split())
+    return words if len(words) <= 200 else f"{words[:199]}…"
 
 
 def _read_tool(path: Path, number: int, raw: Any) -> Tool:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from random import Random
 
 from looptool.seed.dice import weighted
-from looptool.seed.kinds import draw_other
 from looptool.teachers.offline.goals import Clause, Goal, express, surface
 from looptool.teachers.offline.links import links, point_at
 from looptool.teachers.offline.manners import Voice, dress, line
@@ -13,6 +12,7 @@ from looptool.teachers.offline.parallel import finish
 from looptool.teachers.offline.phrase import sentence
 from looptool.teachers.offline.script import Story
 from looptool.teachers.offline.sense import Sense, Slot
+from looptool.teachers.offline.values import draw_other_for
 
 _NAMES = ("city", "country", "place", "person", "company", "language", "currency", "weekday")
 _CHANGEABLE = (
@@ -68,12 +68,12 @@ def change(goal: Goal, voice: Voice, rng: Random, key: str = "") -> tuple[str, G
     if not slots:
         return None
     slot = rng.choice(slots)
-    value = draw_other(slot.param, rng, tuple(goal.values.values()))
+    value = draw_other_for(slot, rng, tuple(goal.values.values()))
     if value is None:
         return None
     said = surface(slot, value, voice)
     alone = sum(_alike(slot, each) for each in goal.sense.slots.values()) == 1
-    if not alone or slot.param.kind == "year":
+    if not alone or slot.parts or slot.param.kind == "year":
         text = line("follow", "named", rng, x=said, label=slot.label)
     elif key:
         text = line("follow", key, rng, x=said)
@@ -88,6 +88,8 @@ def change(goal: Goal, voice: Voice, rng: Random, key: str = "") -> tuple[str, G
 
 def _can_change(slot: Slot, given: list[Slot]) -> bool:
     kind = slot.param.kind
+    if slot.parts:
+        return True
     if kind not in _CHANGEABLE or slot.name.startswith(("min_", "max_")):
         return False
     return kind not in _ORDERED or sum(each.param.kind == kind for each in given) == 1

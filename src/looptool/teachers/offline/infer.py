@@ -1,5 +1,5 @@
-"""The sense of a tool that nobody introduced: its parameters' kinds from names, types, formats and
-descriptions; the ways to ask for it from the grammar of its name and description.
+"""The sense of a tool that nobody introduced: its slots, and the ways to ask for it from the
+grammar of its name and description.
 """
 
 from __future__ import annotations
@@ -11,9 +11,9 @@ from typing import Any
 from looptool.records import Tool
 from looptool.seed.constraint_tree import snake_case
 from looptool.seed.vocabulary import Operation, Param
-from looptool.teachers.offline.infer_kinds import UNIT_WORDS, infer_param
+from looptool.teachers.offline.infer_slots import Unspeakable, infer_slots
 from looptool.teachers.offline.phrase import starts_with_vowel
-from looptool.teachers.offline.sense import Sense, Slot, label_of, paired, property_places
+from looptool.teachers.offline.sense import Sense, Slot
 
 _VERB_WORDS = """
 place put give tell pull grant mark note trigger toggle assess produce provide supply
@@ -43,48 +43,25 @@ _CUT = re.compile(
 
 def infer(tool: Tool) -> Sense | None:
     """The sense of any tool; None if a required parameter cannot be spoken of."""
-    slots: dict[str, Slot] = {}
-    for name, places in paired(list(property_places(tool.parameters))):
-        required = all(place.required for place in places)
-        param = infer_param(name, places[0].schema, tool, is_pair=len(places) == 2)
-        if param is None:
-            if required:
-                return None
-            continue
-        if not required:
-            param = param.model_copy(update={"optional": True})
-        label = _label(label_of(places[0].path[-1] if len(places) == 1 else name, name), param)
-        slots[name] = Slot(name, param, places, required, label)
-    if _unspoken(tool, slots):
+    try:
+        slots = infer_slots(tool)
+    except Unspeakable:
         return None
     params = {name: slot.param for name, slot in slots.items()}
+    # Objects in a list go last: whatever followed them would seem to belong to the last of them.
+    said = dict(sorted(slots.items(), key=lambda item: bool(item[1].parts)))
     operation = Operation.model_construct(
         name=snake_case(tool.name),
         names=(),
         does=(tool.description,),
-        asks=tuple(plain_asks(tool, slots)),
-        says=tuple(_says(tool, slots)),
+        asks=tuple(plain_asks(tool, said)),
+        says=tuple(_says(tool, said)),
         params=params,
         returns=_returns(tool, params),
         errors=("The request could not be processed.",),
     )
     group = snake_case(tool.name.rsplit(".", 1)[0]) if "." in tool.name else "own"
     return Sense(tool, operation, "own", group, slots, known=False)
-
-
-def _label(words: str, param: Param) -> str:
-    """Without the unit that is said with the value: "duration minutes" → "duration"."""
-    head, _, last = words.rpartition(" ")
-    return (
-        head if head and param.unit and last.lower() in (param.unit.lower(), *UNIT_WORDS) else words
-    )
-
-
-def _unspoken(tool: Tool, slots: Mapping[str, Slot]) -> bool:
-    """Whether something required stands in no slot (objects of unknown shape)."""
-    spoken = {place.path[0] for slot in slots.values() for place in slot.places}
-    required = tool.parameters.get("required", [])
-    return not isinstance(required, list) or not set(map(str, required)) <= spoken
 
 
 def core_phrase(tool: Tool) -> str:
@@ -131,6 +108,7 @@ def plain_asks(tool: Tool, slots: Mapping[str, Slot]) -> list[str]:
             said.append(slot)
     required = [slot for slot in slots.values() if slot.required]
     ordered = [*required, *(slot for slot in slots.values() if not slot.required)]
+    ordered.sort(key=lambda slot: bool(slot.parts))
     rest = [slot for slot in ordered if slot not in said]
     asks = [direct + _brackets(rest), direct + _brackets(rest, labelled=True)]
     if said:  # the wording for when just that is left out
@@ -169,17 +147,27 @@ def _said_in_core(core: str, slot: Slot) -> str:
 
 
 def _brackets(slots: list[Slot], labelled: bool = False) -> str:
-    return "".join(
-        f"[, {_labelled(slot)}]" if labelled and slot.param.kind != "id" else f"[{_clause(slot)}]"
-        for slot in slots
-    )
+    lists = sum(bool(slot.parts) for slot in slots)  # of several each says which it is
+    clauses = []
+    for slot in slots:
+        if slot.param.kind != "id" and (labelled or (slot.parts and lists > 1)):
+            clauses.append(f"[, {_labelled(slot)}]")
+        else:
+            comma = "," if slot.parts and len(slots) > 1 else ""
+            clauses.append(f"[{comma}{_clause(slot)}]")
+    return "".join(clauses)
 
 
 def _says(tool: Tool, slots: Mapping[str, Slot]) -> list[str]:
     core = core_phrase(tool)
     told = [slot for slot in slots.values() if slot.param.kind not in ("bool", "id")]
     rest = _brackets([slot for slot in slots.values() if slot not in told])
-    given = "".join(f"[ The {slot.label} {_be(slot)} {_quoted(slot)}.]" for slot in told)
+    given = "".join(
+        f"[ {slot.label[:1].upper()}{slot.label[1:]}: {_quoted(slot)}.]"
+        if slot.parts
+        else f"[ The {slot.label} {_be(slot)} {_quoted(slot)}.]"
+        for slot in told
+    )
     says = [f"I need some help: {core}{_brackets(list(slots.values()))}."]
     says.append(f"I want to {core}{rest}.{given}")
     verb, _, thing = core.partition(" ")
@@ -251,6 +239,8 @@ def _clause(slot: Slot) -> str:
     text, kind = f"{{{slot.name}}}", slot.param.kind
     if kind == "bool":
         return f", {text}"
+    if slot.parts:
+        return f" with {text}"
     if kind == "text":
         way = next((way for names, way in _TEXT_CLAUSES if re.search(names, slot.name)), None)
         return way.replace("{x}", text) if way else f", {_labelled(slot)}"
@@ -267,7 +257,7 @@ def _clause(slot: Slot) -> str:
 def _labelled(slot: Slot) -> str:
     if slot.param.kind in ("bool", "id"):
         return f"{{{slot.name}}}"
-    return f"{slot.label} {_quoted(slot)}"
+    return f"{slot.label}{':' if slot.parts else ''} {_quoted(slot)}"
 
 
 def _quoted(slot: Slot) -> str:

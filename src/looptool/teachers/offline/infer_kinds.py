@@ -16,6 +16,8 @@ from looptool.seed.pools import pools
 from looptool.seed.vocabulary import Param
 from looptool.teachers.offline.sense import is_point, words_of
 
+USUAL_OBJECTS, MOST_OBJECTS = 3, 8
+"""How many objects a request lists at the most, and how many where the schema wants more."""
 _FAR = 1e12
 """Nobody asks for more of anything."""
 _PATH = Path(__file__).parent / "texts.toml"
@@ -54,7 +56,7 @@ _BY_NAME: tuple[tuple[str, str], ...] = (
     (
         r"(customer|user|passenger|guest|patient|employee|contact|recipient|person|client|owner|"
         r"driver|student|teacher|doctor|author|assignee|first_and_last|full)_?name$|^(assignee|author|"
-        r"recipient|attendee|guest|patient|employee|organizer|sender)$",
+        r"recipient|attendee|guest|patient|employee|organizer|sender|customer|client|buyer)$",
         "person",
     ),
     (r"(^|_)(id|uuid|sku|isbn)$|_(number|no|code|ref|reference)$|^(id|code)$", "id"),
@@ -80,6 +82,18 @@ def infer_param(
         case "string":
             return _string(name, schema, about, tool)
     return None
+
+
+def param_of_objects(name: str, schema: Mapping[str, Any]) -> Param | None:
+    """A list of objects, whose parts are slots of their own; `min` and `max` say how many. None
+    where the schema allows no number of them that people say.
+    """
+    about = (str(schema.get("description") or words_of(name)),)
+    least = max(1, math.ceil(_bound(schema, "minItems", 1)))
+    most = math.floor(_bound(schema, "maxItems", MOST_OBJECTS))
+    if least > min(most, MOST_OBJECTS):
+        return None
+    return _param(kind="list", about=about, min=least, max=min(most, max(least, USUAL_OBJECTS)))
 
 
 def _param(**fields: Any) -> Param:

@@ -20,6 +20,8 @@ def ask_back(slots: list[Slot], rng: Random) -> Label:
     slot = slots[0]
     if slot.param.kind == "id":
         return Label(content=line("missing", "ask_id", rng, noun=slot.param.noun or slot.label))
+    if slot.parts:
+        return Label(content=line("missing", "ask_list", rng, label=slot.label))
     unit = slot.param.unit or ""
     counted = slot.param.kind in ("integer", "duration")
     if counted and unit.isalpha() and len(unit) > 3 and unit.endswith("s"):

@@ -7,7 +7,6 @@ from random import Random
 
 from looptool.records import Scenario, ToolCall
 from looptool.seed.dice import dice
-from looptool.seed.kinds import draw, draw_other
 from looptool.teachers.base import DialogueBrief
 from looptool.teachers.offline import small_talk
 from looptool.teachers.offline.follow import change, follow_up
@@ -21,6 +20,7 @@ from looptool.teachers.offline.replies import ask_back, refuse, report, tell_err
 from looptool.teachers.offline.script import Beat, Story
 from looptool.teachers.offline.sense import Sense, Slot
 from looptool.teachers.offline.understand import understand
+from looptool.teachers.offline.values import draw_other_for, draw_slot
 from looptool.teachers.offline.world import asks_only
 
 CLOSING = 0.18
@@ -263,8 +263,8 @@ def _ask_and_give(story: Story, clause: Clause, gone: list[Slot]) -> None:
 
 
 def _fresh(slot: Slot, values: dict[str, object], rng: Random) -> object:
-    other = draw_other(slot.param, rng, tuple(values.values()))
-    return draw(slot.param, rng) if other is None else other
+    other = draw_other_for(slot, rng, tuple(values.values()))
+    return draw_slot(slot, rng) if other is None else other
 
 
 def _irrelevant(story: Story) -> bool:

@@ -7,7 +7,7 @@ means the same in every process.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -17,9 +17,9 @@ from pydantic import JsonValue
 from looptool.records import Tool, ToolCall
 from looptool.seed.constraint_tree import snake_case
 from looptool.seed.context_tree import Leaf, leaves
+from looptool.seed.plain_schema import plain
 from looptool.seed.realise import realise
 from looptool.seed.vocabulary import Operation, Param
-from looptool.toolshape import pointed_at
 
 _MAX_DEPTH = 8
 LATITUDES, LONGITUDES = ("latitude", "lat"), ("longitude", "lon", "lng", "long")
@@ -37,13 +37,16 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Slot:
-    """One thing to say, and its places in the call (two for split coordinates)."""
+    """One thing to say, and its places in the call (two for split coordinates). `parts` are what
+    the objects of a list hold: their places begin at the object.
+    """
 
     name: str
     param: Param
     places: tuple[Place, ...]
     required: bool
     label: str
+    parts: tuple[Slot, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,33 +68,43 @@ class Sense:
 
     def call(self, values: Mapping[str, Any]) -> ToolCall:
         """The call that gives the slots these canonical values."""
-        arguments: dict[str, Any] = {}
-        for slot in self.slots.values():
-            if slot.name in values:
-                for place in slot.places:
-                    _put(arguments, place, slot.param, values[slot.name])
-        return ToolCall(name=self.tool.name, arguments=arguments)
+        return ToolCall(name=self.tool.name, arguments=_json_object(self.slots.values(), values))
 
 
-def _put(arguments: dict[str, Any], place: Place, param: Param, value: Any) -> None:
+def _json_object(slots: Iterable[Slot], values: Mapping[str, Any]) -> dict[str, Any]:
+    """The object that gives the slots these canonical values."""
+    made: dict[str, Any] = {}
+    for slot in slots:
+        if slot.name in values:
+            for place in slot.places:
+                _put(made, place, _json_of(slot, values[slot.name], place))
+    return made
+
+
+def _put(holder: dict[str, Any], place: Place, value: JsonValue) -> None:
     *outer, last = place.path
     for key in outer:
-        arguments = arguments.setdefault(key, {})
-    arguments[last] = json_of(param, value, place)
+        holder = holder.setdefault(key, {})
+    holder[last] = value
 
 
-def json_of(param: Param, value: Any, place: Place) -> JsonValue:
-    """The JSON at one place of a slot."""
+def _json_of(slot: Slot, value: Any, place: Place) -> JsonValue:
+    if slot.parts:
+        return [_json_object(slot.parts, each) for each in value]
     if place.part is None:
-        return realise(param, value, place.schema)
+        return realise(slot.param, value, place.schema)
     return value[place.part]  # type: ignore[no-any-return]
 
 
-def property_places(parameters: Mapping[str, Any]) -> Iterator[Place]:
+def property_places(
+    schema: Mapping[str, Any], root: Mapping[str, Any] | None = None
+) -> Iterator[Place]:
     """The leaves of an object schema in order. Objects that hold a point are one leaf; what
     stands in an optional object that has required properties of its own is left out.
+
+    `root` is what references point into, by default the schema itself.
     """
-    yield from _places(parameters, parameters, frozenset())
+    yield from _places(schema, schema if root is None else root, frozenset())
 
 
 def _places(
@@ -104,7 +117,7 @@ def _places(
     properties = schema.get("properties", {})
     around |= {id(properties)}
     for name, raw in properties.items():
-        value = _resolved(raw, root, set())
+        value = plain(raw, root)
         needed = isinstance(required, list) and name in required
         inner = value.get("properties")
         if not isinstance(inner, dict) or not inner or is_point(value):
@@ -114,33 +127,6 @@ def _places(
         elif needed or not value.get("required"):
             for place in _places(value, root, around):
                 yield Place((name, *place.path), place.schema, needed and place.required)
-
-
-def _resolved(raw: Any, root: Mapping[str, Any], followed: set[str]) -> dict[str, Any]:
-    """The schema with local `$ref`s, a nullable type or the first of `anyOf` spelled out.
-
-    What is no object (`true`, `false`) says nothing: `{}`. A reference is followed once.
-    """
-    schema: dict[str, Any] = raw if isinstance(raw, dict) else {}
-    while isinstance(schema.get("$ref"), str):
-        rest = {k: v for k, v in schema.items() if k != "$ref"}
-        target = None if schema["$ref"] in followed else pointed_at(root, schema["$ref"])
-        followed.add(schema["$ref"])
-        schema = {**target, **rest} if isinstance(target, dict) else rest
-    for keyword in ("anyOf", "oneOf", "allOf"):
-        options = schema.get(keyword)
-        kept = [
-            option
-            for option in (options if isinstance(options, list) else ())
-            if isinstance(option, dict) and option.get("type") != "null"
-        ]
-        if kept:
-            rest = {k: v for k, v in schema.items() if k != keyword}
-            schema = {**_resolved(kept[0], root, followed), **rest}
-    kinds = schema.get("type")
-    if isinstance(kinds, list):
-        schema = {**schema, "type": next((kind for kind in kinds if kind != "null"), "string")}
-    return schema
 
 
 def is_point(schema: Mapping[str, Any]) -> bool:

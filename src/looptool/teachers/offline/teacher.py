@@ -21,6 +21,7 @@ from looptool.teachers.base import (
 from looptool.teachers.offline.scenes import write_script
 from looptool.teachers.offline.script import Beat, Step
 from looptool.teachers.offline.understand import understand
+from looptool.teachers.offline.usable import why_unusable
 from looptool.teachers.offline.vary import vary
 from looptool.teachers.offline.world import respond
 from looptool.work import Progress
@@ -60,6 +61,10 @@ class OfflineTeacher:
         """The operation at the brief's path, cast by the draw of its seed."""
         leaf = self._leaves.get(brief.path)
         return cast(leaf.operation, leaf.group, brief.seed) if leaf else None
+
+    def why_unusable(self, tool: Tool) -> str | None:
+        """Why no request for a user's tool can be written, in a few words; None if one can."""
+        return why_unusable(tool)
 
     async def plan(self, brief: DialogueBrief) -> tuple[Turn, ...]:
         """The turns of the script; empty if these tools do not allow the needs."""

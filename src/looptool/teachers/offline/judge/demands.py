@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from looptool.records import Tool
+from looptool.seed.plain_schema import referred
 from looptool.teachers.offline.judge.quantities import SECONDS, time_unit
 from looptool.teachers.offline.judge.words import name_tokens, tokens
 
 Path = tuple[str, ...]
+_DEEPEST = 8
 
 _PATTERN = re.compile(r"\b(?:[YMD]{2,4})(?:[-/. ]?(?:[YMD]{2,4})){2}\b")
 _CLOCK = re.compile(r"\bh{1,2}:mm(:ss)?", re.I)
@@ -38,7 +40,8 @@ class Demand:
 
     `closed` are the only values allowed (empty: any), `day` a date pattern such as "DD/MM/YYYY",
     `unit` the time unit that a number counts, `shape` what a text of its sort cannot be without (a
-    regular expression), `words` those of the parameter's own name.
+    regular expression), `words` those of the parameter's own name, `fields` what an object in a
+    list holds, by path from there.
     """
 
     path: Path = ()
@@ -56,7 +59,19 @@ class Demand:
     default: Any = None
     words: tuple[str, ...] = ()
     items: Demand | None = None
+    fields: tuple[Demand, ...] = ()
     known: bool = False
+
+    def field(self, path: Path) -> Demand:
+        """Of the objects in a list: the demand of a value in one of them."""
+        known = next((each for each in self.fields if each.path == path), None)
+        return known or Demand(path=path, words=tuple(name_tokens(path[-1])))
+
+    def within(self) -> Iterator[Demand]:
+        """This one, and those of what the objects of a list hold."""
+        yield self
+        for inner in self.items.fields if self.items else ():
+            yield from inner.within()
 
     @property
     def is_telling(self) -> bool:
@@ -76,40 +91,50 @@ class Demands:
 
 def demands_of(tool: Tool) -> Demands:
     """Every leaf of the tool's parameters."""
-    return Demands({demand.path: demand for demand in _leaves(tool.parameters, (), 0)})
+    return Demands({demand.path: demand for demand in _leaves(tool.parameters, (), tool, ())})
 
 
-def _leaves(schema: Mapping[str, Any], path: Path, depth: int) -> Iterator[Demand]:
+def _leaves(
+    schema: Mapping[str, Any], path: Path, tool: Tool, around: tuple[int, ...]
+) -> Iterator[Demand]:
+    """`around` are the objects that this one stands in, by their properties: one in itself is a
+    leaf of which nothing is known.
+    """
     properties = schema.get("properties")
-    if not isinstance(properties, dict) or depth > 8:
+    if not isinstance(properties, dict) or len(around) > _DEEPEST:
         return
     required = schema.get("required")
     needed = required if isinstance(required, list) else []
+    around = (*around, id(properties))
     for name, raw in properties.items():
-        inner = _plain(raw)
+        inner = _plain(raw, tool)
         here = (*path, name)
-        if isinstance(inner.get("properties"), dict):
-            yield from _leaves(inner, here, depth + 1)
+        held = inner.get("properties")
+        if isinstance(held, dict) and id(held) not in around:
+            yield from _leaves(inner, here, tool, around)
         else:
-            yield _demand(inner, here, name in needed)
+            yield _demand(inner, here, name in needed, tool, around)
 
 
-def _plain(raw: Any) -> dict[str, Any]:
-    """The schema, a sole branch beside null and a nullable type spelled out."""
-    schema: dict[str, Any] = dict(raw) if isinstance(raw, dict) else {}
+def _plain(raw: Any, tool: Tool) -> dict[str, Any]:
+    """The schema, references, a sole branch beside null and a nullable type spelled out."""
+    schema = dict(referred(raw, tool.parameters))
     for keyword in ("anyOf", "oneOf", "allOf"):
         branches = schema.get(keyword)
         if isinstance(branches, list):
             kept = [b for b in branches if isinstance(b, dict) and b.get("type") != "null"]
             if len(kept) == 1:
-                schema = {**kept[0], **{k: v for k, v in schema.items() if k != keyword}}
+                branch = referred(kept[0], tool.parameters)
+                schema = {**branch, **{k: v for k, v in schema.items() if k != keyword}}
     kind = schema.get("type")
     if isinstance(kind, list):
         schema["type"] = next((k for k in kind if k != "null"), "")
     return schema
 
 
-def _demand(schema: dict[str, Any], path: Path, required: bool) -> Demand:
+def _demand(
+    schema: dict[str, Any], path: Path, required: bool, tool: Tool, around: tuple[int, ...]
+) -> Demand:
     about = schema.get("description")
     about = about if isinstance(about, str) else ""
     kind = schema.get("type")
@@ -137,17 +162,16 @@ def _demand(schema: dict[str, Any], path: Path, required: bool) -> Demand:
         known=True,
     )
     if kind == "array":
-        inner = _plain(items)
-        if not isinstance(inner.get("properties"), dict):
+        inner = _plain(items, tool)
+        held = inner.get("properties")
+        if not isinstance(held, dict):
             inner = {**inner, "description": f"{about} {inner.get('description', '')}".strip()}
-            return _with_items(demand, _demand(inner, path, required))
+            return replace(demand, items=_demand(inner, path, required, tool, around), closed=())
+        if id(held) not in around:
+            fields = tuple(_leaves(inner, (), tool, around))
+            item = Demand(path=path, kind="object", words=words, fields=fields, known=True)
+            return replace(demand, items=item, closed=())
     return demand
-
-
-def _with_items(demand: Demand, items: Demand) -> Demand:
-    from dataclasses import replace
-
-    return replace(demand, items=items, closed=())
 
 
 def _closed(schema: dict[str, Any], about: str) -> tuple[Any, ...]:

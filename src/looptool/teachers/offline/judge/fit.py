@@ -40,7 +40,8 @@ def fits(request: Reading, tools: Sequence[Tool]) -> dict[str, float]:
 def speaks_of(request: Reading, tool: Tool) -> bool:
     """Whether the request names one of the things that the tool's schema speaks of, verbs apart."""
     name = name_tokens(tool.name)
-    parameters = (path[-1] for path in demands_of(tool).by_path)
+    known = demands_of(tool).by_path.values()
+    parameters = (each.path[-1] for demand in known for each in demand.within())
     words = [*name, *tokens(tool.description), *(w for p in parameters for w in name_tokens(p))]
     return any(meets(thing, request.roots) for thing in roots(words) - verbs_like(name))
 
@@ -68,7 +69,8 @@ def around(request: Reading, values: Sequence[object]) -> Reading:
 
 
 def _parameters(tool: Tool, but: Path = ()) -> str:
-    demands = [d for path, d in demands_of(tool).by_path.items() if path != but or not but]
+    known = demands_of(tool).by_path.items()
+    demands = [d for path, each in known if path != but or not but for d in each.within()]
     return " ".join(f"{' '.join(demand.words)} {demand.about}" for demand in demands)
 
 

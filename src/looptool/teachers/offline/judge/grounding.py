@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from looptool.jsonvalue import shorten
 from looptool.seed.pools import names_of, pools
 from looptool.seed.surfaces import LONG_UNITS
-from looptool.teachers.offline.judge.demands import Demand
+from looptool.teachers.offline.judge.demands import Demand, Path
 from looptool.teachers.offline.judge.evidence import Evidence, Reading
 from looptool.teachers.offline.judge.moments import (
     WEEKDAYS,
@@ -63,8 +63,7 @@ def ground(value: Any, demand: Demand, evidence: Evidence) -> Grounds:
     if isinstance(value, list):
         return _ground_list(value, demand, evidence)
     if isinstance(value, dict):
-        inner = [ground(each, Demand(path=(key,)), evidence) for key, each in value.items()]
-        return min(inner, key=lambda g: g.support, default=Grounds(Support.UNSAID))
+        return _all([_ground_within(v, demand, (key,), evidence) for key, v in value.items()])
     if value is None:
         return Grounds(Support.UNSAID)
     form = wrong_form(value, demand)
@@ -121,9 +120,24 @@ def _in_reading(value: Any, demand: Demand, reading: Reading) -> tuple[Support, 
 
 def _ground_list(value: list[Any], demand: Demand, evidence: Evidence) -> Grounds:
     item = demand.items or Demand(path=demand.path, words=demand.words)
-    inner = [ground(each, item, evidence) for each in value]
+    return _all([ground(each, item, evidence) for each in value], "an empty list")
+
+
+def _ground_within(value: Any, demand: Demand, path: Path, evidence: Evidence) -> Grounds:
+    """The grounds of what an object holds that is no leaf itself, as one in a list."""
+    if isinstance(value, dict):
+        inner = value.items()
+        return _all([_ground_within(v, demand, (*path, key), evidence) for key, v in inner])
+    found = ground(value, demand.field(path), evidence)
+    if isinstance(value, bool) and found.support is Support.AGAINST:
+        return found._replace(support=Support.UNSAID)  # it may have been said of another object
+    return found
+
+
+def _all(inner: list[Grounds], nothing: str = "") -> Grounds:
+    """The grounds of several values together: as good as the worst of them."""
     if not inner:
-        return Grounds(Support.UNSAID, "an empty list")
+        return Grounds(Support.UNSAID, nothing)
     least = min(inner, key=lambda g: g.support)
     return Grounds(
         least.support, least.why, all(g.open for g in inner), all(g.fresh for g in inner)
