@@ -6,8 +6,9 @@ Each measurement is a fresh process (so that peak memory is its own), the two si
     python benchmarks/grpo_step.py --shape tiny --layers 2 --repeats 1   # does it run?
 
 Both start from the same weights and prompts and sample exactly `--completion` tokens a completion,
-so that both do the same work, on the GPU if there is one; rewards are made so that no group is of equal reward. TRL runs with
-its defaults: batches of 8 rows, gradient checkpointing (`--trl-keeps-activations` turns that off).
+so that both do the same work, on the GPU if there is one; rewards are made so that no group is of
+equal reward. TRL runs with its defaults: batches of 8 rows, gradient checkpointing
+(`--trl-keeps-activations` turns that off).
 Every run is printed as it ends, then medians and ratios of what there is, last of all as JSON.
 """
 

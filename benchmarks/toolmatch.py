@@ -1,14 +1,19 @@
-"""How many comparisons ToolMatch makes in a second on one core: a table, then the same as JSON."""
+"""How many comparisons ToolMatch makes in a second on one core: a table, then the same as JSON.
+
+Promised are over 50,000 of each kind. Processor time counts, which a busy machine lengthens too.
+"""
 
 from __future__ import annotations
 
 import json
+import sys
 import time
 from collections.abc import Callable
 
 from looptool.records import Label, Match, ParsedOutput, Tool, ToolCall
 from looptool.toolmatch import match, validate_call
 
+PROMISED = 50_000
 BOOK = Tool(
     name="book_table",
     description="Book a table in a restaurant.",
@@ -60,7 +65,6 @@ def cases() -> dict[str, Callable[[], Match]]:
         "one call, defaults spelled out": case(calls(NESTED_SPELLED_OUT), calls(NESTED)),
         "three calls, shuffled": case(three, three[::-1]),
         "no call": case((), ()),
-        "against the schema (validate_call)": lambda: validate_call(calls(NESTED)[0], BOOK),
     }
 
 
@@ -79,9 +83,14 @@ def rate(compare: Callable[[], Match], seconds: float = 0.5) -> float:
 
 def main() -> None:
     rates = {name: round(rate(compare)) for name, compare in cases().items()}
-    for name, per_second in rates.items():
+    call = calls(NESTED)[0]
+    checks = round(rate(lambda: validate_call(call, BOOK)))  # no comparison: nothing is promised
+    shown = rates | {"against the schema (validate_call)": checks}
+    for name, per_second in shown.items():
         print(f"{name:<36}{per_second:>12,} /s")
-    print(json.dumps({"toolmatch_per_second": rates}))
+    print(json.dumps({"toolmatch_per_second": shown}))
+    if min(rates.values()) <= PROMISED:
+        sys.exit("slower than promised")
 
 
 if __name__ == "__main__":

@@ -141,6 +141,16 @@ def test_a_subset_cuts_the_copy_and_is_marked(clone: Path, tmp_path: Path) -> No
     assert [(c.score.total, c.whole) for c in result.categories] == [(2, False)]
 
 
+@pytest.mark.parametrize(("limit", "asked"), [(1, 2), (2, 2), (3, 4), (9, 4)])
+def test_a_subset_asks_conversations_to_their_end(
+    clone: Path, tmp_path: Path, limit: int, asked: int
+) -> None:
+    player, out = Lamp(), tmp_path / "out"
+    result = acebench.evaluate(player, [TURNS], limit, clone, Path(sys.executable), out, Silent())
+    assert len(player.seen) == asked
+    assert [(len(c.ids), c.whole) for c in result.categories] == [(asked // 2, asked == 4)]
+
+
 def test_normal_questions_are_turns_with_tools_and_special_ones_the_official_prompt(
     clone: Path, tmp_path: Path
 ) -> None:

@@ -9,10 +9,9 @@ from typing import Any
 
 import pytest
 
-from looptool.chat import load_format
 from looptool.errors import UserError
 from looptool.evaluate import bfcl
-from looptool.evaluate.answers import Answer, Question, answer_all, from_output
+from looptool.evaluate.answers import Answer, Question, answer_all
 from looptool.evaluate.averages import Mean, average, average_difference
 from looptool.evaluate.bfcl_multi_turn import MAX_STEPS, converse
 from looptool.evaluate.bfcl_worker import harmless
@@ -25,8 +24,6 @@ from looptool.models.precision import Precision
 from looptool.records import Message, Mismatch, ToolCall
 from looptool.runs.store import write_records
 from looptool.work import Silent
-
-CALL = '<tool_call>\n{"name": "get", "arguments": {"city": "Rome"}}\n</tool_call>'
 
 
 def questions(number: int) -> list[Question]:
@@ -74,24 +71,6 @@ def test_another_model_answers_anew_in_the_same_folder(tmp_path: Path) -> None:
     other.identity = "2"
     answer_all(other, "x", questions(3), tmp_path / "j", Silent())
     assert len(other.asked) == 3
-
-
-@pytest.mark.parametrize(
-    ("output", "calls", "text", "began"),
-    [
-        (CALL, (("get", '{"city": "Rome"}'),), "", True),
-        ("It is sunny.", (), "It is sunny.", False),
-        (f"{CALL}\n<tool_call>\n{{", (), f"{CALL}\n<tool_call>\n{{", True),
-    ],
-)
-def test_only_sound_output_makes_calls_and_a_begun_call_still_counts_as_one(
-    tiny_tokenizer: Any, output: str, calls: Any, text: str, began: bool
-) -> None:
-    parsed = load_format("hermes", tiny_tokenizer).parse(output)
-    answer = from_output("a", parsed, output, 5)
-    assert (answer.calls, answer.text, answer.began) == (calls, text, began)
-    expected = [{"get": '{"city": "Rome"}'}] if calls else text
-    assert bfcl.as_result(answer) == expected
 
 
 def test_result_files_are_official_rows_in_order(tmp_path: Path) -> None:

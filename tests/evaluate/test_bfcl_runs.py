@@ -70,7 +70,9 @@ def test_held_out_tools_are_scored_by_scenario_and_against_another(
 ) -> None:
     request = Request(model=str(run), suite="heldout", against=str(tiny_policy))
     results, _, page = run_eval(request, Silent())
-    assert page == run / "eval" / "heldout" / "heldout.md" and page.exists()
+    names = [result.contender for result in results]
+    page_name = f"heldout-{'-against-'.join(names)}.md"
+    assert page == run / "eval" / "heldout" / page_name and page.exists()
     assert [(c.name, len(c.ids), c.whole) for c in results[0].categories] == [
         ("irrelevant", 1, True),
         ("single", 3, True),
@@ -79,6 +81,14 @@ def test_held_out_tools_are_scored_by_scenario_and_against_another(
     part, _, page = run_eval(Request(model=str(run), suite="heldout", limit=1), Silent())
     assert [c.whole for c in part[0].categories] == [True, False]
     assert page.parent.name == "first-1"
+
+
+def test_another_checkpoint_leaves_the_page_and_outcomes_of_the_first(run: Path) -> None:
+    _, _, last = run_eval(Request(model=str(run), suite="heldout"), Silent())
+    before = last.read_text()
+    _, _, base = run_eval(Request(model=str(run), suite="heldout", checkpoint="base"), Silent())
+    assert base != last and last.read_text() == before
+    assert len(list(last.parent.glob("*-outcomes.json"))) == 2
 
 
 def test_held_out_needs_a_run(tiny_policy: Path, tmp_path: Path) -> None:

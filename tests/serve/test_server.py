@@ -247,6 +247,15 @@ def test_requests_that_wait_together_are_one_batch(
         ({"top_logprobs": 3, "logprobs": True}, 400, "top_logprobs"),
         ({"model": "gpt-9"}, 404, "it is called tiny"),
         ({"tools": [{"type": "function", "function": {"name": ""}}]}, 400, "name"),
+        ({"logit_bias": {"7": 5}}, 400, "logit_bias"),
+        ({"functions": [WEATHER["function"]]}, 400, "functions"),
+        ({"extra_body": {"function_call": {"name": "f"}}}, 400, "function_call"),
+        ({"reasoning_effort": "low"}, 400, "reasoning_effort"),
+        ({"extra_body": {"top_k": 5}}, 400, "top_k"),
+        ({"extra_body": {"min_p": 0.1}}, 400, "min_p"),
+        ({"extra_body": {"repetition_penalty": 1.1}}, 400, "repetition_penalty"),
+        ({"extra_body": {"": 1}}, 400, "not supported"),
+        ({"messages": [{"role": "assistant", "function_call": {"name": "f"}}]}, 400, "function_c"),
     ],
 )  # fmt: skip
 def test_what_cannot_be_honoured_is_an_openai_error(
@@ -258,6 +267,39 @@ def test_what_cannot_be_honoured_is_an_openai_error(
     assert caught.value.body["type"] == "invalid_request_error"  # type: ignore[index]
     assert said in str(caught.value.message)
     assert not engine.batches
+
+
+def test_fields_that_do_not_change_the_answer_and_values_that_ask_for_nothing_pass(
+    client: openai.OpenAI, engine: ScriptedEngine
+) -> None:
+    harmless = {"user": "me", "metadata": {"a": "b"}, "store": True, "service_tier": "auto"}
+    nothing: dict[str, Any] = {
+        "logit_bias": {},
+        "functions": None,
+        "top_k": -1,
+        "min_p": 0,
+        "modalities": ["text"],
+    }
+    text = {"response_format": {"type": "text"}, "top_p": 1, "reasoning_effort": None}
+    done = chat(client, extra_body={**harmless, **nothing, **text})
+    assert done.choices[0].message.content == "Sunny."
+
+
+def test_a_conversation_that_the_chat_template_refuses_is_a_bad_request_in_one_line(
+    running: tuple[ChatServer, ScriptedEngine],
+    client: openai.OpenAI,
+    engine: ScriptedEngine,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def refuse(*_: Any) -> list[int]:
+        raise UserError("the template refuses a message (two\n  lines)")
+
+    monkeypatch.setattr(engine.format, "prompt_ids", refuse)
+    with pytest.raises(openai.BadRequestError) as caught:
+        chat(client)
+    body: Any = caught.value.body
+    assert body["message"] == "the template refuses a message (two lines)"
+    assert body["code"] == "prompt_refused"
 
 
 def test_a_failing_engine_is_a_server_error_and_the_next_request_works(

@@ -156,10 +156,18 @@ def evaluate(
             agent = category in AGENT
             official = head["end_to_end_accuracy" if agent else "accuracy"]
             process = head["process_accuracy"] if agent else None
-            scored.append(_category(category, outcomes, began[category], whole, process))
+            made = _category(category, outcomes, began[category], whole, process)
+            if user is not None and category in NEED_USER:
+                made = made.model_copy(update={"user": user.identity})
+            scored.append(made)
             if abs(official - scored[-1].score.accuracy) > 0.0006:  # it rounds to three places
                 progress.say(f"{category}: eval_main.py says {official}, its own functions differ")
-    return SuiteResult(suite="ACEBench", contender=player.name, categories=tuple(scored))
+    return SuiteResult(
+        suite="ACEBench",
+        contender=player.name,
+        identity=player.identity,
+        categories=tuple(scored),
+    )
 
 
 def normal_question(entry: dict[str, Any]) -> Question:
@@ -223,10 +231,9 @@ def _category(
     process: float | None,
 ) -> CategoryResult:
     """Several rows of one conversation are one outcome."""
-    many = name.startswith("normal_multi_turn")
     called: dict[str, bool] = {}
     for id, call in began.items():
-        key = id.rsplit("_", 1)[0] if many else id
+        key = _conversation(name, id)
         called[key] = called.get(key, False) or call
     wrong = sum(not right for _, right in outcomes)
     return CategoryResult(
@@ -240,6 +247,20 @@ def _category(
     )
 
 
+def _conversation(category: str, id: str) -> str:
+    """The conversation that a question is part of: itself, but for those of several questions."""
+    return id.rsplit("_", 1)[0] if category.startswith("normal_multi_turn") else id
+
+
+def _first(category: str, entries: Sequence[dict[str, Any]], limit: int | None) -> int:
+    """How many the first `limit` questions are, the last with the rest of its conversation."""
+    talks = [_conversation(category, entry["id"]) for entry in entries]
+    end = len(talks) if limit is None else min(limit, len(talks))
+    while 0 < end < len(talks) and talks[end] == talks[end - 1]:
+        end += 1
+    return end
+
+
 def _copy(clone: Path, copy: Path, categories: Sequence[str], limit: int | None) -> None:
     """The checker and the questions that are asked: it wants files of one length."""
     for part in _CODE:
@@ -250,10 +271,11 @@ def _copy(clone: Path, copy: Path, categories: Sequence[str], limit: int | None)
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(source, target)
     for category in categories:
+        number = _first(category, _load(clone / _DATA / f"data_{category}.json"), limit)
         for folder in (_DATA, _DATA / "possible_answer"):
             name = folder / f"data_{category}.json"
             lines = (clone / name).read_text(encoding="utf-8").splitlines()
-            kept = [line for line in lines if line.strip()][:limit]
+            kept = [line for line in lines if line.strip()][:number]
             write_atomic(copy / name, "\n".join(kept).encode())
 
 

@@ -4,16 +4,26 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
+from enum import StrEnum
 from pathlib import Path
 from typing import Any, Protocol
 
-from looptool.records import Label, Message, Mismatch, ParsedOutput, Record, Tool, content_hash
+from looptool.chat.base import ChatFormat
+from looptool.chat.stream import Said, TextReader
+from looptool.records import Message, Mismatch, Record, Tool, content_hash
 from looptool.runs.store import Journal
 from looptool.work import Progress
 
 CHUNK = 128
 """Questions that are answered, and owed again after a crash, together: what is in a batch does not
 depend on what was done before, so an interrupted run ends with the same answers."""
+
+
+class Unasked(StrEnum):
+    """Why a question never reached the model, where it was not too long."""
+
+    PROMPT_REFUSED = "prompt_refused"
+    """The chat template takes no such conversation."""
 
 
 class Question(Record):
@@ -25,9 +35,10 @@ class Question(Record):
 
 
 class Answer(Record):
-    """One move: calls, or text where no sound call was made.
+    """One move: calls, text, or both.
 
-    `began` says that a call was begun, sound or not; `defect` what spoils it.
+    `began` says that a call was begun, sound or not; `defect` what spoils the move, or kept the
+    question from the model.
     """
 
     id: str
@@ -35,7 +46,7 @@ class Answer(Record):
     """(name, arguments as JSON text)"""
     text: str = ""
     began: bool = False
-    defect: Mismatch = Mismatch.NONE
+    defect: Mismatch | Unasked = Mismatch.NONE
     num_tokens: int = 0
 
     def as_message(self) -> Message:
@@ -66,24 +77,29 @@ class Player(Protocol):
         ...
 
 
-def from_output(id: str, parsed: ParsedOutput, output: str, num_tokens: int) -> Answer:
-    """The answer that an output is: calls if it is sound, the whole text if not."""
-    move = sound_move(parsed, output)
+def from_output(
+    question: Question, format: ChatFormat, prompt: Sequence[int], ids: Sequence[int]
+) -> Answer:
+    """The answer that the tokens `ids` are, which followed `prompt`.
+
+    They are read as `looptool serve` reads them, so that a model scores the same behind it: sound
+    calls before a defect stand, and where no tools are offered a call is text.
+    """
+    reader, text = format.reader(prompt, calls=bool(question.tools)), TextReader(format.decode)
+    spoken = ids[:-1] if ids and ids[-1] in format.stop_ids else ids
+    said: list[Said] = []
+    for token in spoken:
+        said += reader.feed(text.feed(token))
+    said += [*reader.feed(text.end()), *reader.end()]
+    parsed = format.parse(format.decode(spoken))
     return Answer(
-        id=id,
-        calls=tuple((call.name, arguments_text(call.arguments)) for call in move.calls),
-        text=move.content,
+        id=question.id,
+        calls=tuple((p.call.name, arguments_text(p.call.arguments)) for p in said if p.call),
+        text="".join(piece.content for piece in said),
         began=parsed.begins_call,
         defect=parsed.defect,
-        num_tokens=num_tokens,
+        num_tokens=len(ids),
     )
-
-
-def sound_move(parsed: ParsedOutput, output: str) -> Label:
-    """The move that `output` makes: its calls only if nothing is wrong with it."""
-    if parsed.defect is not Mismatch.NONE:
-        return Label(content=output)
-    return Label(calls=parsed.calls, content=parsed.content)
 
 
 def arguments_text(arguments: dict[str, Any]) -> str:

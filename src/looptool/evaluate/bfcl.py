@@ -97,7 +97,12 @@ def evaluate(
             _scored(worker, out, player.name, category, list(results), began, whole)
             for category, results, began, whole in made
         ]
-        result = SuiteResult(suite="BFCL v3", contender=player.name, categories=tuple(scored))
+        result = SuiteResult(
+            suite="BFCL v3",
+            contender=player.name,
+            identity=player.identity,
+            categories=tuple(scored),
+        )
         if result.whole().issuperset(CATEGORIES):
             worker.ask("leaderboard", score=str(out / "score"))
     return result

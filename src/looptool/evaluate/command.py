@@ -92,4 +92,4 @@ def evaluate(
     console.print(suite_table(results, averages))
     if limit:
         console.print(f"a subset, the first {limit} of each category: no official figure")
-    console.print(f"files: {page.parent}", soft_wrap=True, markup=False)
+    console.print(f"page: {page}", soft_wrap=True, markup=False)

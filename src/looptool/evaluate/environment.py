@@ -20,22 +20,53 @@ from looptool.work import Progress
 BFCL = "bfcl-eval==2025.8.6"
 """The last wheel of BFCL v3, data included; later ones are v4, with other answers and averages."""
 
-# The whole closure, installed without dependency resolution: what `bfcl-eval` itself declares is
-# heavy and does not install together.
+# All that is installed: what these need is among them, and `bfcl-eval` itself declares much that it
+# does not need here and that does not install together. What ACEBench's `eval_main.py` needs
+# (pandas, openpyxl) is there too. Versions as tested together, on Python 3.11.
 PINS = (
     BFCL,
+    "annotated-doc==0.0.7",
+    "annotated-types==0.8.0",
+    "anyio==4.16.0",
+    "certifi==2026.10.18",
+    "charset-normalizer==3.5.2",
+    "et-xmlfile==2.0.0",
     "filelock==3.20.0",
-    "tree-sitter==0.21.3",
-    "tree-sitter-java==0.21.0",
-    "tree-sitter-javascript==0.21.4",
+    "h11==0.16.0",
+    "httpcore2==2.16.2",
+    "httpx2==2.16.2",
+    "idna==3.20",
+    "jiter==0.19.0",
+    "markdown-it-py==4.3.0",
+    "mdurl==0.1.2",
     "mpmath==1.3.0",
     "numpy==1.26.4",
+    "openai==3.54.0",
+    "openpyxl==3.1.5",
+    "overrides==7.7.0",
+    "pandas==3.0.6",
+    "pydantic-core==2.50.4",
+    "pydantic==2.14.3",
+    "pygments==2.21.0",
+    "python-dateutil==4.0.0",
+    "python-dotenv==1.2.4",
+    "requests==2.34.2",
+    "rich==15.0.0",
+    "shellingham==1.5.4",
+    "sniffio==1.3.1",
+    "tabulate==0.10.0",
+    "tenacity==9.2.1",
+    "tqdm==4.70.1",
+    "tree-sitter-java==0.21.0",
+    "tree-sitter-javascript==0.21.4",
+    "tree-sitter==0.21.3",
+    "truststore==0.10.5",
+    "typer==0.29.2",
+    "typing-extensions==4.16.0",
+    "typing-inspection==0.4.5",
+    "tzdata==2026.6",
+    "urllib3==2.8.0",
 )
-# Any version of these does; what ACEBench's `eval_main.py` needs (pandas, openpyxl) is among them.
-NEEDS = (
-    "tenacity", "overrides", "typer", "tabulate", "python-dotenv", "tqdm", "pandas", "openai",
-    "requests", "openpyxl",
-)  # fmt: skip
 PYTHONS = ((3, 11), (3, 12))
 """numpy 1.26 has wheels for these and older ones."""
 
@@ -53,7 +84,7 @@ def checker_python(cache: Path, progress: Progress) -> Path:
 
     Raises UserError if it cannot be made; what was half made is made again.
     """
-    folder = cache / f"checkers-{content_hash([*PINS, *NEEDS])[:8]}"
+    folder = cache / f"checkers-{content_hash(list(PINS))[:8]}"
     python, ready = folder / "bin" / "python", folder / "ready"
     if ready.exists() and python.exists():
         return python
@@ -73,9 +104,7 @@ def _make(folder: Path) -> None:
     shutil.rmtree(folder, ignore_errors=True)
     _run([_interpreter(), "-m", "venv", str(folder)])
     pip = [str(folder / "bin" / "python"), "-m", "pip", "install", "--quiet", "--no-input"]
-    bfcl, *others = PINS
-    _run([*pip, *others, *NEEDS])
-    _run([*pip, "--no-deps", bfcl])
+    _run([*pip, "--no-deps", *PINS])
 
 
 def _interpreter() -> str:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from looptool.errors import UserError
 from looptool.evaluate.contender import Contender
+from looptool.evaluate.kept import own_names
 from looptool.evaluate.players import file_name
 from looptool.evaluate.results import CategoryResult, SuiteResult
 from looptool.records import ProbeResult, Sample, content_hash
@@ -36,18 +37,39 @@ def evaluate_held_out(
         by_scenario.setdefault(sample.scenario.value, []).append(sample)
     kept = {name: group[:limit] for name, group in sorted(by_scenario.items())}
     whole = {name: len(kept[name]) == len(group) for name, group in by_scenario.items()}
-    return [_evaluate(c, kept, whole, out, progress) for c in contenders]
+    asked = {name: [sample.id for sample in group] for name, group in kept.items()}
+    models = [_identity(contender) for contender in contenders]
+    identities = [content_hash([model, asked]) for model in models]
+    wanted = [file_name(contender.name) for contender in contenders]
+    names = own_names(list(zip(wanted, identities, strict=True)), out)
+    results = []
+    for contender, model, identity, name in zip(contenders, models, identities, names, strict=True):
+        work = DurableWork(out / "work" / model, progress)
+        found = SuiteResult(
+            suite="held-out tools",
+            contender=name,
+            identity=identity,
+            categories=_evaluate(contender, kept, whole, work),
+        )
+        results.append(found)
+    return results
+
+
+def _identity(contender: Contender) -> str:
+    from looptool.models.load import model_hash
+
+    return content_hash(
+        [model_hash(contender.checkpoint), contender.policy.model_dump(mode="json")]
+    )
 
 
 def _evaluate(
     contender: Contender,
     kept: dict[str, list[Sample]],
     whole: dict[str, bool],
-    out: Path,
-    progress: Progress,
-) -> SuiteResult:
+    work: DurableWork,
+) -> tuple[CategoryResult, ...]:
     from looptool.models.engine import Engine, load_engine
-    from looptool.models.load import model_hash
     from looptool.probe.gcp import probe
 
     loaded: list[Engine] = []
@@ -57,23 +79,17 @@ def _evaluate(
             loaded.append(load_engine(contender.policy, contender.checkpoint))
         return loaded[0]
 
-    identity = content_hash(
-        [model_hash(contender.checkpoint), contender.policy.model_dump(mode="json")]
-    )
     probes = probe(
         contender.policy,
         contender.checkpoint.name,
         engine,
         [sample for group in kept.values() for sample in group],
-        DurableWork(out / "work" / identity, progress),
+        work,
         "held-out",
     )
     by_id = {result.sample_id: result for result in probes}
-    categories = [
+    return tuple(
         _category(name, [by_id[s.id] for s in group], whole[name]) for name, group in kept.items()
-    ]
-    return SuiteResult(
-        suite="held-out tools", contender=file_name(contender.name), categories=tuple(categories)
     )
 
 

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from functools import cached_property
+from functools import cache, cached_property
 from typing import TYPE_CHECKING, Any
 
 from looptool.errors import UserError
-from looptool.evaluate.answers import Answer, Question, arguments_text, from_output
+from looptool.evaluate.answers import Answer, Question, Unasked, arguments_text, from_output
 from looptool.records import Message, Mismatch, content_hash
 
 if TYPE_CHECKING:
     import openai
 
     from looptool.models.engine import Engine
+
+logger = logging.getLogger(__name__)
 
 MAX_NEW_TOKENS = 512
 """The longest right answer of BFCL-v3 has 440 tokens of SmolLM2."""
@@ -26,6 +29,10 @@ def file_name(name: str) -> str:
     """`name` as official files can be called: no underscore, no slash, no "FC"."""
     plain = re.sub(r"[^A-Za-z0-9.]+", "-", name).strip("-.") or "model"
     return re.sub("fc", "f-c", plain, flags=re.IGNORECASE)
+
+
+_READING = 2
+"""Counts the ways in which outputs were read: answers that were read another way are made again."""
 
 
 class EnginePlayer:
@@ -39,7 +46,7 @@ class EnginePlayer:
         max_new_tokens: int = MAX_NEW_TOKENS,
     ) -> None:
         self.name = file_name(name)
-        self.identity = content_hash([identity, max_new_tokens])
+        self.identity = content_hash([identity, max_new_tokens, _READING])
         self.max_new_tokens = max_new_tokens
         self._load = load
 
@@ -56,19 +63,30 @@ class EnginePlayer:
         return max(1, positions - self.max_new_tokens)
 
     def answer(self, questions: Sequence[Question]) -> Iterator[Answer]:
-        """See `Player.answer`; a prompt that does not fit is answered with nothing, and marked."""
+        """See `Player.answer`.
+
+        A prompt that does not fit, or that the chat template refuses, is answered with nothing and
+        marked.
+        """
         from looptool.models.engine import Sampling
 
         format = self.engine.format
-        prompts = [format.prompt_ids(q.tools, q.messages) for q in questions]
-        fits = [i for i, ids in enumerate(prompts) if len(ids) <= self.longest_prompt]
-        for i in set(range(len(prompts))).difference(fits):
-            yield Answer(id=questions[i].id, defect=Mismatch.PROMPT_TOO_LONG)
+        asked: list[tuple[Question, list[int]]] = []
+        for question in questions:
+            try:
+                prompt = format.prompt_ids(question.tools, question.messages)
+            except UserError as error:
+                _warn_once(f"{self.name}: {error}")
+                yield Answer(id=question.id, defect=Unasked.PROMPT_REFUSED)
+                continue
+            if len(prompt) > self.longest_prompt:
+                yield Answer(id=question.id, defect=Mismatch.PROMPT_TOO_LONG)
+            else:
+                asked.append((question, prompt))
         sampling = Sampling(max_new_tokens=self.max_new_tokens)
-        for (done,) in self.engine.generate([prompts[i] for i in fits], sampling):
-            output = format.decode(done.ids[:-1] if done.stopped else done.ids)
-            question = questions[fits[done.prompt]]
-            yield from_output(question.id, format.parse(output), output, len(done.ids))
+        for (done,) in self.engine.generate([prompt for _, prompt in asked], sampling):
+            question, prompt = asked[done.prompt]
+            yield from_output(question, format, prompt, done.ids)
 
 
 class ServerPlayer:
@@ -98,7 +116,11 @@ class ServerPlayer:
         return openai.OpenAI(base_url=self.base_url, api_key=key, max_retries=4)
 
     def answer(self, questions: Sequence[Question]) -> Iterator[Answer]:
-        """See `Player.answer`; UserError if the server cannot be talked to."""
+        """See `Player.answer`; UserError if the server cannot be talked to.
+
+        A prompt that the server says is too long is answered with nothing and marked, and so is one
+        that the chat template behind `looptool serve` refuses.
+        """
         import openai
 
         pool = ThreadPoolExecutor(self.concurrency)
@@ -112,18 +134,28 @@ class ServerPlayer:
             pool.shutdown(wait=True, cancel_futures=True)
 
     def _ask(self, question: Question) -> Answer:
+        import openai
+
         extra: dict[str, Any] = {}
         if question.tools:
             extra["tools"] = [
                 {"type": "function", "function": tool.as_function()} for tool in question.tools
             ]
-        done = self._client.chat.completions.create(
-            model=self.model,
-            messages=list(to_openai(question.messages)),  # type: ignore[arg-type]
-            temperature=0,
-            max_tokens=self.max_new_tokens,
-            **extra,
-        )
+        try:
+            done = self._client.chat.completions.create(
+                model=self.model,
+                messages=list(to_openai(question.messages)),  # type: ignore[arg-type]
+                temperature=0,
+                max_tokens=self.max_new_tokens,
+                **extra,
+            )
+        except openai.BadRequestError as error:
+            why = _unasked(error)
+            if why is None:
+                raise
+            if why is Unasked.PROMPT_REFUSED:
+                _warn_once(f"{self.name}: {error}")
+            return Answer(id=question.id, defect=why)
         if not done.choices:
             raise UserError(f"{self.base_url}, model {self.model}: an answer without choices")
         message = done.choices[0].message
@@ -139,6 +171,26 @@ class ServerPlayer:
             began=bool(calls),
             num_tokens=done.usage.completion_tokens if done.usage else 0,
         )
+
+
+@cache
+def _warn_once(line: str) -> None:
+    """Say why questions count as answered with nothing; thousands may for the same reason."""
+    logger.warning("answered with nothing: %s", " ".join(line.split()))
+
+
+def _unasked(error: openai.BadRequestError) -> Mismatch | Unasked | None:
+    """What kept the prompt from the model, if it is the prompt that the server has refused."""
+    from looptool.teachers.llm.faults import TOO_LONG, message_of
+
+    if error.code == Unasked.PROMPT_REFUSED:
+        return Unasked.PROMPT_REFUSED
+    code = str(error.code)
+    if code.endswith("_above_max_length"):  # of one field, a tool's name for instance
+        return None
+    if code == "context_length_exceeded" or TOO_LONG.search(message_of(error)):
+        return Mismatch.PROMPT_TOO_LONG
+    return None
 
 
 def to_openai(messages: Sequence[Message]) -> Iterator[dict[str, Any]]:

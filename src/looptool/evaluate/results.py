@@ -14,6 +14,7 @@ class CategoryResult(Record):
 
     `whole` says that it has all of the category's questions, so that averages may use it.
     `process`, from 0 to 1, is the checker's figure for the way to the answers, where it has one.
+    `user` is the identity of the model that played the user, where one did.
     """
 
     name: str
@@ -23,6 +24,7 @@ class CategoryResult(Record):
     whole: bool
     reasons: dict[str, int]
     process: float | None = None
+    user: str = ""
 
     @property
     def score(self) -> Score:
@@ -34,10 +36,11 @@ class CategoryResult(Record):
 
 
 class SuiteResult(Record):
-    """One contender on the categories of a suite that were asked for."""
+    """One contender on some categories of a suite. `identity` changes whenever its answers may."""
 
     suite: str
     contender: str
+    identity: str = ""
     categories: tuple[CategoryResult, ...]
 
     def outcomes(self) -> dict[str, Sequence[bool]]:

@@ -11,6 +11,7 @@ from looptool.errors import UserError
 from looptool.evaluate.answers import Player
 from looptool.evaluate.contender import Contender, find_contender
 from looptool.evaluate.environment import cache_folder, checker_python
+from looptool.evaluate.kept import in_common, keep, own_names
 from looptool.evaluate.players import MAX_NEW_TOKENS, EnginePlayer, ServerPlayer
 from looptool.evaluate.results import Averages, SuiteResult
 from looptool.runs.lock import lock
@@ -63,19 +64,21 @@ def run_eval(request: Request, progress: Progress) -> tuple[list[SuiteResult], A
         ]
         with _locked(out):
             results = evaluate_held_out(found, request.limit, out, progress)
-            return _finish(results, (), request, out)
+            order = [category.name for category in results[0].categories]
+            return _finish(results, (), order, request, out)
     if request.suite == "bfcl":
         from looptool.evaluate import bfcl
 
         categories = pick(request.categories or bfcl.DEFAULT, bfcl.CATEGORIES, bfcl.GROUPS)
         players = _players(request, cache)
         with _locked(out):
+            _name(players, out)
             python = checker_python(cache, progress)
             results = [
                 bfcl.evaluate(player, categories, request.limit, python, out, progress)
                 for player in players
             ]
-            return _finish(results, bfcl.AVERAGES, request, out)
+            return _finish(results, bfcl.AVERAGES, bfcl.CATEGORIES, request, out)
     from looptool.evaluate import acebench
 
     clone = acebench.check_clone(request.acebench)
@@ -85,12 +88,13 @@ def run_eval(request: Request, progress: Progress) -> tuple[list[SuiteResult], A
     categories = acebench.askable(asked, chosen, user is not None, progress)
     players = _players(request, cache)
     with _locked(out):
+        _name(players, out)
         python = checker_python(cache, progress)
         results = [
             acebench.evaluate(player, categories, request.limit, clone, python, out, progress, user)
             for player in players
         ]
-        return _finish(results, acebench.AVERAGES, request, out)
+        return _finish(results, acebench.AVERAGES, acebench.CATEGORIES, request, out)
 
 
 def pick(
@@ -121,9 +125,14 @@ def _players(request: Request, cache: Path) -> list[Player]:
             checkpoint = request.checkpoint if at == 0 else None
             contender = find_contender(name, cache, checkpoint, request.format)
             players.append(engine_player(contender, request.max_new_tokens))
-    if len({player.name for player in players}) < len(players):
-        players[1].name += "-2"
     return players
+
+
+def _name(players: Sequence[Player], out: Path) -> None:
+    """Give each a name under which no other contender has files in `out`."""
+    names = own_names([(player.name, player.identity) for player in players], out)
+    for player, name in zip(players, names, strict=True):
+        player.name = name
 
 
 def _user(request: Request) -> ServerPlayer | None:
@@ -171,8 +180,13 @@ def _locked(out: Path) -> IO[str]:
 
 
 def _finish(
-    results: list[SuiteResult], averages: Averages, request: Request, out: Path
+    results: list[SuiteResult],
+    averages: Averages,
+    order: Sequence[str],
+    request: Request,
+    out: Path,
 ) -> tuple[list[SuiteResult], Averages, Path]:
+    """Write a page for each contender and, if there are two, one that compares them: the last."""
     from looptool.evaluate.table import suite_markdown
 
     notes = ["Accuracies in percent with 95 % bootstrap intervals; differences are paired."]
@@ -180,9 +194,12 @@ def _finish(
         notes.append(
             f"A subset: the first {request.limit} questions of each category. No official figure."
         )
-    page = out / f"{request.suite}.md"
-    write_atomic(page, suite_markdown(results, averages, notes).encode())
-    for result in results:
-        path = out / f"{result.contender}-outcomes.json"
-        write_atomic(path, (result.model_dump_json(indent=1) + "\n").encode())
+    kept = [keep(result, order, out) for result in results]
+    pages = [[result] for result in kept]
+    if len(kept) > 1:
+        pages.append(in_common(kept))
+    for shown in pages:
+        name = "-against-".join(result.contender for result in shown)
+        page = out / f"{request.suite}-{name}.md"
+        write_atomic(page, suite_markdown(shown, averages, notes).encode())
     return results, averages, page

@@ -1,7 +1,7 @@
 """OpenAI's chat completions as LoopTool reads and writes them.
 
-Only what the API documents is accepted; fields that do not change the answer (`store`, `user`,
-`metadata` …) are let pass, and what cannot be honoured is refused, never ignored.
+What does not change the answer (`HARMLESS`) is let pass; whatever else cannot be honoured, known to
+the API or not, is refused, never ignored.
 """
 
 from __future__ import annotations
@@ -13,9 +13,28 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from looptool.chat.base import ChatFormat
-from looptool.jsonvalue import read_json
+from looptool.errors import UserError
+from looptool.evaluate.answers import Unasked
+from looptool.jsonvalue import read_json, shorten
 from looptool.models.engine import Sampling
 from looptool.records import Message, Tool, ToolCall
+
+HARMLESS = frozenset(
+    {
+        "metadata", "prediction", "prompt_cache_key", "prompt_cache_retention",
+        "safety_identifier", "service_tier", "store", "user",
+    }
+)  # fmt: skip
+"""Fields that are about the request and its cost, not about the answer."""
+_NEUTRAL: dict[str, tuple[Any, ...]] = {
+    "function_call": ("auto", "none"),
+    "min_p": (0,),
+    "modalities": (["text"],),
+    "repetition_penalty": (1,),
+    "response_format": ({"type": "text"},),
+    "top_k": (-1, 0),
+}
+"""Values with which a field that is not supported asks for nothing. So do null, `{}` and `[]`."""
 
 
 class ApiError(Exception):
@@ -61,6 +80,8 @@ class _Message(_Part):
     tool_calls: list[_Call] | None = None
     tool_call_id: str | None = None
     name: str | None = None
+    function_call: None = None
+    audio: None = None
 
     def as_message(self) -> Message:
         """Raises ValueError where a call's arguments are no JSON object."""
@@ -92,6 +113,8 @@ class _StreamOptions(_Part):
 class ChatRequest(_Part):
     """The body of a request to /v1/chat/completions."""
 
+    model_config = ConfigDict(extra="allow", strict=True)
+
     model: str = ""
     messages: Annotated[list[_Message], Field(min_length=1, max_length=2048)]
     tools: Annotated[list[_Tool], Field(max_length=1024)] | None = None
@@ -118,6 +141,14 @@ class ChatRequest(_Part):
         given = ({k: v for k, v in t.function.items() if v is not None} for t in self.tools)
         return tuple(Tool.model_validate(function) for function in given)
 
+    def unsupported(self) -> str | None:
+        """A field that would change the answer and is not known here, if there is one."""
+        for name, value in (self.model_extra or {}).items():
+            asks = value not in (None, {}, []) and value not in _NEUTRAL.get(name, ())
+            if asks and name not in HARMLESS:
+                return name
+        return None
+
     def stops(self) -> list[str]:
         return [self.stop] if isinstance(self.stop, str) else list(self.stop or ())
 
@@ -135,7 +166,8 @@ class Prepared(BaseModel):
 def prepare(body: bytes, format: ChatFormat, context: int, default_tokens: int) -> Prepared:
     """The request of `body` as a prompt and how to sample after it.
 
-    Raises ApiError: no JSON, not what the API documents, not supported, or too long for `context`.
+    Raises ApiError: no JSON, not what the API documents, not supported, too long for `context`, or
+    nothing that the chat template takes.
     """
     try:
         text = body.decode("utf-8")
@@ -154,11 +186,15 @@ def prepare(body: bytes, format: ChatFormat, context: int, default_tokens: int) 
         raise ApiError(400, f"{where or 'body'}: {first['msg']}", where or None) from None
     except ValueError as error:
         raise ApiError(400, f"messages: {error}", "messages") from None
-    if isinstance(raw, dict) and (raw.get("response_format") or {"type": "text"}) != {
-        "type": "text"
-    }:
-        raise ApiError(400, "response_format: only text is supported", "response_format")
-    prompt = format.prompt_ids(tools, messages)
+    field = request.unsupported()
+    if field is not None:
+        told = f"{shorten(field)} is not supported"
+        raise ApiError(400, told, field[:60], "unsupported_parameter")
+    try:
+        prompt = format.prompt_ids(tools, messages)
+    except UserError as error:
+        told = " ".join(str(error).split())
+        raise ApiError(400, told, "messages", Unasked.PROMPT_REFUSED) from None
     room = context - len(prompt)
     asked = request.max_completion_tokens or request.max_tokens
     if room < (asked or 1):

@@ -20,7 +20,7 @@ LONGEST_WAIT = 600.0
 REFUSED_TRIES = 3
 """How often a call is made where nobody answers at all."""
 
-_TOO_LONG = re.compile(
+TOO_LONG = re.compile(
     r"context.{0,20}(length|window|size)|maximum.{0,20}tokens|too (long|many tokens)|"
     r"exceeds?.{0,40}(tokens|context|length)|prompt is too",
     re.IGNORECASE,
@@ -34,7 +34,7 @@ _MISUNDERSTOOD = re.compile(
 
 def status_fault(error: APIStatusError, ask: Ask, where: str, key_env: str) -> Exception:
     """The exception that an HTTP status stands for; `where` is the endpoint's URL."""
-    status, said = error.status_code, _message(error)
+    status, said = error.status_code, message_of(error)
     if status in (401, 403):
         return StoppedError(
             f"{where} does not accept the key in {key_env} ({status}: {said}); export a valid "
@@ -53,7 +53,7 @@ def status_fault(error: APIStatusError, ask: Ask, where: str, key_env: str) -> E
             "with /v1"
         )
     if status in (400, 413, 422):
-        if status == 413 or _TOO_LONG.search(said):
+        if status == 413 or TOO_LONG.search(said):
             return StoppedError(
                 f"a {ask.role} call is too long for {ask.model} ({said}); serve it with a longer "
                 "context, or lower teacher.max_tokens"
@@ -106,7 +106,7 @@ def _code(error: APIStatusError) -> str:
     return str(body.get("code")) if isinstance(body, dict) else ""
 
 
-def _message(error: APIStatusError) -> str:
+def message_of(error: APIStatusError) -> str:
     body = _error_body(error)
     said = body.get("message") or body.get("detail") if isinstance(body, dict) else body
     return _one_line(str(said or error.response.reason_phrase or "no reason given"))
