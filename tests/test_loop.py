@@ -25,7 +25,7 @@ rounds = 2
 [policy]
 model = "{model}"
 dtype = "float32"
-max_new_tokens = 96
+max_new_tokens = 64
 [data]
 tools = 60
 samples = 48
@@ -38,7 +38,7 @@ batch_tokens = 8192
 steps = 2
 prompts_per_step = 4
 group_size = 4
-max_completion_tokens = 96
+max_completion_tokens = 64
 checkpoint_every = 1
 [verify]
 calibration_samples = 16
@@ -67,7 +67,7 @@ rounds = 1
 [policy]
 model = "{model}"
 dtype = "float32"
-max_new_tokens = 96
+max_new_tokens = 64
 [teacher]
 type = "llm"
 base_url = "{url}"
@@ -83,7 +83,7 @@ samples = 8
 steps = 1
 prompts_per_step = 2
 group_size = 4
-max_completion_tokens = 96
+max_completion_tokens = 64
 [verify]
 calibration_samples = 4
 [expand]

@@ -52,7 +52,9 @@ class Seeding:
 
             checked = self._run.once("seed/contaminated", Contamination, Contamination)
             left = cleared(left, checked)
-        gone = too_long(self._chat, (one for each in left for one in each.samples), self._config)
+        if not (samples := [sample for one in left for sample in one.samples]):
+            return left
+        gone = too_long(self._chat, samples, self._config)
         return [one.less(gone, TOO_LONG) for one in left]
 
     @cached_property

@@ -125,6 +125,7 @@ def test_a_run_holds_its_expansions_against_what_its_seed_was_checked_against(
         return [Expansion(parent="what is left")]
 
     monkeypatch.setattr("looptool.evaluate.contamination.cleared", spied)
+    monkeypatch.setattr(Steps, "seed", lambda self: Seed(train=(), held_out=()))
     checked = Contamination(suites=("Exam",))
     for decontaminate in (True, False):
         data = SeedConfig(decontaminate=decontaminate)

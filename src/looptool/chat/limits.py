@@ -8,7 +8,7 @@ from looptool.chat.base import ChatFormat
 from looptool.config import Config
 from looptool.records import Sample
 
-TOO_LONG = "too_long"
+TOO_LONG = "too_long_for_policy"
 """Why a sample was rejected."""
 
 

@@ -107,6 +107,7 @@ def _code(error: APIStatusError) -> str:
 
 
 def message_of(error: APIStatusError) -> str:
+    """What the endpoint says of the error, in one line."""
     body = _error_body(error)
     said = body.get("message") or body.get("detail") if isinstance(body, dict) else body
     return _one_line(str(said or error.response.reason_phrase or "no reason given"))
