@@ -63,6 +63,35 @@ def test_another_form_is_found_wrong_whatever_else_the_request_says() -> None:
     assert judged(request, wrong, right).verdict is V.PRED_WRONG
 
 
+def test_the_parameters_own_name_beside_a_value_corrects_nothing() -> None:
+    request = says("Book me a double at the Adlon hotel from March 9th, 2025 for three nights.")
+    named = {"check_in": "09/03/2025", "nights": 3, "room": "double"}
+    short, long = (move("book_hotel", hotel=name, **named) for name in ("Adlon", "Adlon hotel"))
+    assert judged(request, long, short).verdict is not V.LABEL_WRONG
+    assert judged(request, short, long).verdict is not V.LABEL_WRONG
+
+
+def test_which_of_two_earlier_calls_is_meant_stays_open() -> None:
+    earlier = [
+        move("find_trains", origin="Bern", destination=to).calls[0] for to in ("Rome", "Oslo")
+    ]
+    context = (
+        *says("Trains from Bern to Rome and from Bern to Oslo, please."),
+        Message(role="assistant", tool_calls=tuple(earlier)),
+        *(Message(role="tool", name="find_trains", content="{}") for _ in earlier),
+        *says("Could you redo that with a duration of 90 minutes at most?"),
+    )
+    again = move("find_trains", origin="Bern", destination="Oslo", duration=90)
+    assert (
+        judged(context, again, move("find_trains", origin="Bern", duration=90)).verdict
+        is V.UNDECIDED
+    )
+    one = (*context[:1], Message(role="assistant", tool_calls=(earlier[1],)), *context[3:])
+    assert (
+        judged(one, again, move("find_trains", origin="Bern", duration=90)).verdict is V.LABEL_WRONG
+    )
+
+
 def test_a_finding_names_what_is_wrong_and_what_to_do() -> None:
     said = judged(BOOK, RIGHT, stay(nights=4, room="double", breakfast=True))
     assert "nights is 4" in said.error_analysis and "nights as 3" in said.correct_approach

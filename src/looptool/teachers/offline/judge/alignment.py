@@ -25,10 +25,13 @@ def one_place(sides: tuple[list[Read], list[Read]]) -> bool:
 
 
 def is_default(one: Read, other: Read, path: Path) -> bool:
-    """Whether one side gives the default that the other leaves to the tool."""
+    """Whether one side gives the default that the other leaves to the tool.
+
+    The schema's own: of one that only the description tells, ToolMatch knows nothing.
+    """
     demand = (one if one.tool else other).demands.at(path)
     given = [call.leaves[path] for call in (one, other) if path in call.leaves]
-    return len(given) == 1 and demand.default is not None and alike(given[0].value, demand.default)
+    return len(given) == 1 and demand.filled and alike(given[0].value, demand.default)
 
 
 def aligned(

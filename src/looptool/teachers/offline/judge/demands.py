@@ -40,8 +40,9 @@ class Demand:
 
     `closed` are the only values allowed (empty: any), `day` a date pattern such as "DD/MM/YYYY",
     `unit` the time unit that a number counts, `shape` what a text of its sort cannot be without (a
-    regular expression), `words` those of the parameter's own name, `fields` what an object in a
-    list holds, by path from there.
+    regular expression), `default` what the tool takes where nothing is given, `filled` whether the
+    schema says so and not only the description, `words` those of the parameter's own name, `fields`
+    what an object in a list holds, by path from there.
     """
 
     path: Path = ()
@@ -57,6 +58,7 @@ class Demand:
     shape: str = ""
     unit: str | None = None
     default: Any = None
+    filled: bool = False
     words: tuple[str, ...] = ()
     items: Demand | None = None
     fields: tuple[Demand, ...] = ()
@@ -158,6 +160,7 @@ def _demand(
         fraction=bool(_FRACTION.search(about)) or schema.get("maximum") in (1, 1.0),
         unit=_unit(words, about) if kind in ("integer", "number", "string", "") else None,
         default=_default(schema, about),
+        filled="default" in schema,
         words=words,
         known=True,
     )

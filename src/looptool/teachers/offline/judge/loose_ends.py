@@ -77,10 +77,15 @@ def unfilled(call: Read, evidence: Evidence) -> str | None:
     )
 
 
-def is_own_name(leaf: Leaf, call: Read) -> bool:
-    """Whether a text says no more than the name of its parameter does."""
+def is_own_name(leaf: Leaf, call: Read, old: Leaf | None) -> bool:
+    """Whether a text says no more than the name of its parameter does, beside `old`'s, if any.
+
+    "The garage camera" for a camera is "garage" as well as "garage camera".
+    """
     own = frozenset(call.demands.at(leaf.path).words)
     said = frozenset(normal(str(leaf.value)).split())
+    if old is not None and isinstance(old.value, str):
+        said -= frozenset(normal(old.value).split())
     return isinstance(leaf.value, str) and bool(said) and said <= own
 
 

@@ -130,6 +130,8 @@ def _unsure_change(
     if new and is_made_up(other) and (better := better_tool(call, tools, evidence)):
         return f"whether {better} would serve better than {call.call.name}"
     for leaf in new:
+        if not leaf.grounds.open and _of_several(leaf, call, evidence):
+            return f"which {leaf.name} of the calls before is meant"
         if exchangeable(leaf, call, other, evidence):
             return f"which of {leaf.name} and another is which"
     return _unsure_leaves(new, call, other, evidence)
@@ -140,7 +142,7 @@ def _unsure_leaves(
 ) -> str | None:
     for leaf in new:
         old = other.leaves.get(leaf.path) if other else None
-        loose = rewritten(leaf, old, evidence) or is_own_name(leaf, call)
+        loose = rewritten(leaf, old, evidence) or is_own_name(leaf, call, old)
         if leaf.grounds.support < Support.DERIVED or loose:
             return f"whether {leaf.name} was said"
         if why := _said_once(leaf, call, evidence):
@@ -159,6 +161,17 @@ def well_founded(call: Read) -> bool:
 
 def _asked_for(leaf: Leaf) -> bool:
     return leaf.grounds.open and leaf.grounds.support >= Support.DERIVED
+
+
+def _of_several(leaf: Leaf, call: Read, evidence: Evidence) -> bool:
+    """Whether earlier calls of the tool have several values in that place."""
+    first = leaf.path[0]
+    given = [
+        done.arguments[first]
+        for done in evidence.before
+        if done.name == call.call.name and first in done.arguments
+    ]
+    return any(not values_equal(value, given[0]) for value in given[1:])
 
 
 def _another_was_said(leaf: Leaf, call: Read, evidence: Evidence) -> bool:
