@@ -9,7 +9,14 @@ from typing import Any
 
 import pytest
 
-from looptool.config import Config, MergeConfig, PolicyConfig, ProbeConfig, WarmStartConfig
+from looptool.config import (
+    Config,
+    MergeConfig,
+    PolicyConfig,
+    ProbeConfig,
+    TrainConfig,
+    WarmStartConfig,
+)
 from looptool.errors import UserError
 from looptool.models.load import model_hash
 from looptool.records import Checkpoint, Label, Message, Sample, Scenario, Seed
@@ -60,6 +67,25 @@ def test_the_loop_trains_on_what_the_warm_start_left(tmp_path: Path) -> None:
         assert [s.id for s in (*first, *later)] == [s.id for s in train[2:]]
         with pytest.raises(UserError, match=r"raise data\.samples"):
             steps.first_dataset(Seed(train=train[:2], held_out=()))
+
+
+def test_the_learning_rate_sinks_from_round_to_round(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rates: list[float] = []
+
+    def train(config: TrainConfig, *rest: object) -> None:
+        rates.append(config.learning_rate)
+        raise Loaded
+
+    monkeypatch.setattr("looptool.train.grpo.train", train)
+    config = Config(train=TrainConfig(learning_rate=8e-6, learning_rate_decay=0.5))
+    base = Checkpoint(name="base", path="x", base="x")
+    with Run(tmp_path, config, Silent()) as run:
+        for round in (1, 2, 3):
+            with pytest.raises(Loaded):
+                Steps(run).train(round, base, [SAMPLE], [])
+    assert rates == [8e-6, 4e-6, 2e-6]
 
 
 def test_the_hash_of_the_base_model_joins_the_provenance(run: Run, tiny_policy: Path) -> None:

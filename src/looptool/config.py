@@ -177,8 +177,10 @@ class TrainConfig(_Section):
     num_iterations: Positive = 1
     """How often a batch of completions is learned from; with importance ratios from 2 on."""
     learning_rate: float = Field(default=1e-5, gt=0)
-    """Peak of each round, after a linear warm-up, before a linear decay. The paper's 1e-6 is for 8B
+    """Peak of a round, after a linear warm-up, before a linear decay. The paper's 1e-6 is for 8B
     models."""
+    learning_rate_decay: Annotated[float, Field(gt=0, le=1)] = 1.0
+    """Each round's peak is this share of the one before it."""
     warmup_steps: Count = 2
     """Steps of the warm-up."""
     clip_low: float = Field(default=0.2, gt=0)
@@ -197,10 +199,19 @@ class TrainConfig(_Section):
     """Forward each prompt once a group; false takes TRL's plain path."""
     choose_prompts: bool = True
     """Prefer prompts whose groups are likely to be neither all right nor all wrong."""
+    label_guidance: bool = False
+    """Where a group is all wrong, let its label take the place of one completion (LUFFY, arXiv
+    2504.14945), so that it teaches what is right: for small policies, to which GRPO has else
+    nothing to say about what they never do."""
     checkpoint_every: Positive = 5
     """Optimiser steps between checkpoints."""
     report_to: Literal["none", "tensorboard", "trackio", "wandb"] = "none"
     """Tracker, by TRL's own switch."""
+
+    def in_round(self, round: int) -> TrainConfig:
+        """These settings with the learning rate of a round, which count from 1."""
+        rate = self.learning_rate * self.learning_rate_decay ** (round - 1)
+        return self.model_copy(update={"learning_rate": rate})
 
     @property
     def steps_per_batch(self) -> int:

@@ -122,7 +122,7 @@ class Steps:
             from looptool.train.grpo import train
 
             new, stats = train(
-                self.config.train,
+                self.config.train.in_round(round),
                 self.policy,
                 policy,
                 dataset,

@@ -46,7 +46,8 @@ def start(policy: PolicyConfig) -> Checkpoint:
 
 @pytest.fixture(scope="session")
 def samples() -> list[Sample]:
-    tools = [Tool(name=f"tool_{i}", description="x") for i in range(3)]
+    takes_n = {"type": "object", "properties": {"n": {"type": "integer"}}}
+    tools = [Tool(name=f"tool_{i}", description="x", parameters=takes_n) for i in range(3)]
     return [
         Sample.create(
             (tools[i % 3],),

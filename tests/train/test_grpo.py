@@ -4,13 +4,19 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
+import torch
 from safetensors.torch import load_file
 from tests.train.ends import Killed, same_weights
+from transformers import LlamaForCausalLM
 
+from looptool.chat import load_format
 from looptool.config import LoraConfig, PolicyConfig, TrainConfig
 from looptool.errors import UserError
+from looptool.models.load import load_tokenizer
 from looptool.records import Checkpoint, Sample
 from looptool.train import grpo
+from looptool.train.logprobs import plain_logps
+from looptool.train.packing import Group
 from looptool.train.stats import TrainStats
 from looptool.work import Silent
 
@@ -162,3 +168,37 @@ def test_prompts_that_are_all_too_long_are_the_users_to_mend(
     short = policy.model_copy(update={"max_prompt_tokens": 5})
     with pytest.raises(UserError, match="max_prompt_tokens"):
         grpo.train(CONFIG, short, start, samples, {}, tmp_path, "x", 0, Silent())
+
+
+def test_a_group_that_is_all_wrong_learns_from_its_label(
+    run: Trainer, policy: PolicyConfig, start: Checkpoint, samples: list[Sample]
+) -> None:
+    chat = load_format(policy.format, load_tokenizer(start))
+
+    def likelihood(checkpoint: Checkpoint) -> float:
+        model = LlamaForCausalLM.from_pretrained(checkpoint.path)
+        groups = [
+            Group.of_completions(
+                chat.prompt_ids(s.tools, s.context), [chat.completion_ids(s.label)]
+            )
+            for s in samples
+        ]
+        with torch.no_grad():
+            return sum(float(plain_logps(model, group).sum()) for group in groups)
+
+    update = {"label_guidance": True, "max_completion_tokens": 128, "steps": 2}
+    trained, stats = run(CONFIG.model_copy(update=update))
+    assert [(s.groups_guided, s.groups_used, s.groups_wrong) for s in stats.steps] == [
+        (3, 3, 0)
+    ] * 2
+    assert all(step.mean_reward == 0 for step in stats.steps)  # what the policy sampled itself
+    assert "6 of them by their label" in stats.summary()
+    assert likelihood(trained) > likelihood(start) + 10
+
+
+def test_a_label_that_is_too_long_for_a_completion_guides_nothing(
+    run: Trainer, start: Checkpoint
+) -> None:
+    trained, stats = run(CONFIG.model_copy(update={"label_guidance": True}))
+    assert all(step.groups_wrong == 6 and not step.groups_guided for step in stats.steps)
+    assert same_weights(trained, start)

@@ -12,7 +12,7 @@ const COLORS = {
   },
   groups: { right: "var(--good)", used: "var(--c1)", wrong: "var(--none)" },
 };
-const GROUP_NAMES = { right: "all right", used: "used: some right, some wrong", wrong: "all wrong" };
+const GROUP_NAMES = { right: "all right", used: "used: some right, some wrong, or joined by their label", wrong: "all wrong" };
 
 function header(data) {
   const fact = Object.fromEntries(data.facts);
@@ -101,7 +101,7 @@ function training(data) {
   const total = (key, list) => sum(list.map((step) => step[key]));
   const mean = (list) => (list.length ? (total("reward", list) / list.length).toFixed(3) : "·");
   return section("training", "Training (GRPO)",
-    "Mean reward of the completions of each batch, with its running mean, and how many groups carried a signal: one whose completions are all right or all wrong is skipped.",
+    "Mean reward of the completions of each batch, with its running mean, and how many groups carried a signal: one whose completions are all right is skipped, and so is one that is all wrong, unless its label may join it.",
     legend(Object.values(GROUP_NAMES), Object.fromEntries(Object.entries(GROUP_NAMES).map(([key, name]) => [name, COLORS.groups[key]]))),
     trainingChart(steps, COLORS.groups),
     table("Training by round", ["round", "batches", "reward, first fifth", "reward, last fifth", "groups used", "all right", "all wrong", "sampling, s", "updates, s"],

@@ -142,16 +142,23 @@ def _fit(
 
 @dataclass
 class _Drawn:
-    """One group: which sample, its completions, their rewards."""
+    """One group: which sample, its completions, their rewards; its label, if it learns from that."""
 
     index: int
     completions: list[list[int]]
     rewards: list[float]
     truncated: int
+    label: list[int] | None = None
 
     @property
-    def mixed(self) -> bool:
-        return min(self.rewards) != max(self.rewards)
+    def teaches(self) -> bool:
+        return self.label is not None or min(self.rewards) != max(self.rewards)
+
+    def members(self) -> tuple[list[list[int]], list[float]]:
+        """Completions and rewards of which the update is made: a label stands for the last one."""
+        if self.label is None:
+            return self.completions, self.rewards
+        return [*self.completions[:-1], self.label], [*self.rewards[:-1], 1.0]
 
 
 class ToolTrainer(SharedPrefixGRPOTrainer):
@@ -186,12 +193,12 @@ class ToolTrainer(SharedPrefixGRPOTrainer):
         groups = self._draw()
         self._sampling_seconds = time.perf_counter() - began
         self.tokens_forwarded = 0
-        used = [group for group in groups if group.mixed]
+        used = [group for group in groups if group.teaches]
         self._note(groups, used)
         return self._to_batch(used, groups)
 
     def _draw(self) -> list[_Drawn]:
-        """The step's groups. Where too few are mixed, as many again are drawn once more.
+        """The step's groups. Where too few teach, as many again are drawn once more.
 
         The second draw is DAPO's dynamic sampling (arXiv 2503.14476), bounded: a policy that
         masters everything, or nothing, must not sample for ever.
@@ -199,7 +206,7 @@ class ToolTrainer(SharedPrefixGRPOTrainer):
         config = self.task.config
         step = self.state.global_step
         groups = self._sample(self.task.chooser.choose(config.prompts_per_step, step, 0), step, 0)
-        missing = config.prompts_per_step - sum(group.mixed for group in groups)
+        missing = config.prompts_per_step - sum(group.teaches for group in groups)
         if config.choose_prompts and missing:
             groups += self._sample(self.task.chooser.choose(missing, step, 1), step, 1)
         return groups
@@ -220,17 +227,26 @@ class ToolTrainer(SharedPrefixGRPOTrainer):
             right = sum(map(int, rewards))
             task.chooser.learn(index, right, len(rewards) - right)
             truncated = sum(not completion.stopped for completion in completions)
-            groups.append(_Drawn(index, ids, rewards, truncated))
+            label = self._label(index) if not right else None
+            groups.append(_Drawn(index, ids, rewards, truncated, label))
         return groups
+
+    def _label(self, index: int) -> list[int] | None:
+        """The sample's label as a completion, where groups may learn from it and it is one."""
+        task, sample = self.task, self.task.chooser.samples[index]
+        if not task.config.label_guidance:
+            return None
+        ids = list(task.chat.completion_ids(sample.label))
+        fits = len(ids) <= task.config.max_completion_tokens
+        return ids if fits and reward(task.chat, sample, [ids]) == [1.0] else None
 
     def _to_batch(self, used: list[_Drawn], drawn: list[_Drawn]) -> Batch:
         """Padded tensors of the groups that teach; the loss is divided by all tokens drawn."""
         prompts = [self.task.prompts[group.index] for group in used for _ in group.completions]
-        completions = [ids for group in used for ids in group.completions]
+        members = [group.members() for group in used]
+        completions = [ids for group, _ in members for ids in group]
         advantages = [
-            value - sum(group.rewards) / len(group.rewards)
-            for group in used
-            for value in group.rewards
+            value - sum(rewards) / len(rewards) for _, rewards in members for value in rewards
         ]
         device = self.accelerator.device
         prompt_ids, prompt_mask = _padded(prompts, self._tokenizer.pad_token_id, left=True)
@@ -270,8 +286,9 @@ class ToolTrainer(SharedPrefixGRPOTrainer):
             step=self.state.global_step,
             mean_reward=sum(rewards) / len(rewards),
             groups_right=sum(min(group.rewards) == 1 for group in groups),
-            groups_wrong=sum(max(group.rewards) == 0 for group in groups),
+            groups_wrong=sum(max(group.rewards) == 0 and not group.teaches for group in groups),
             groups_used=len(used),
+            groups_guided=sum(group.label is not None for group in used),
             completions=len(lengths),
             completion_tokens=sum(lengths),
             truncated=sum(group.truncated for group in groups),

@@ -8,6 +8,8 @@ from looptool.records import Record
 class StepStats(Record):
     """One batch of completions and the update made from it.
 
+    `groups_used` are of mixed reward, or were all wrong until their label joined them: of these
+    there are `groups_guided`. All else that is counted is about what the policy sampled itself.
     `tokens_forwarded` is what the update put through the model; `tokens_plain` what it would have
     been with every completion behind its own copy of the prompt and no group left out.
     """
@@ -17,6 +19,7 @@ class StepStats(Record):
     groups_right: int
     groups_wrong: int
     groups_used: int
+    groups_guided: int = 0
     completions: int
     completion_tokens: int
     truncated: int
@@ -44,6 +47,8 @@ class TrainStats(Record):
         right = sum(step.groups_right for step in self.steps)
         wrong = sum(step.groups_wrong for step in self.steps)
         used = sum(step.groups_used for step in self.steps)
+        guided = sum(step.groups_guided for step in self.steps)
+        by_label = f", {guided} of them by their label" if guided else ""
         forwarded = sum(step.tokens_forwarded for step in self.steps)
         plain = sum(step.tokens_plain for step in self.steps)
         fifth = max(1, len(self.steps) // 5)
@@ -52,7 +57,7 @@ class TrainStats(Record):
         left_out = f", {self.too_long} prompts too long" if self.too_long else ""
         return (
             f"{len(self.steps)} batches, mean reward {first:.2f} to {last:.2f}, "
-            f"{used} of {sum(step.groups for step in self.steps)} groups taught something "
+            f"{used} of {sum(step.groups for step in self.steps)} groups taught something{by_label} "
             f"({right} all right, {wrong} all wrong), "
             f"{1 - forwarded / plain:.0%} of the update's tokens saved{left_out}"
         )

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 NAME = "warm-start"
 ROW_TOKENS = 2048
 """Tokens forwarded at once: enough for the matrix products, some 1 MB of activations each."""
-FAMILY = 4
+FAMILY = 12
 """At most so many samples share one copy of their tools: a batch should not be all alike."""
 _SECONDS_BETWEEN_CHECKPOINTS = 180.0
 _WARMUP_SHARE = 0.1
