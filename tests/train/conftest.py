@@ -1,6 +1,7 @@
 """A policy small enough for a test: a byte-level tokenizer and two random layers."""
 
 import pytest
+from pydantic import JsonValue
 
 from looptool.config import PolicyConfig
 from looptool.records import Checkpoint, Label, Message, Sample, Scenario, Tool, ToolCall
@@ -46,7 +47,7 @@ def start(policy: PolicyConfig) -> Checkpoint:
 
 @pytest.fixture(scope="session")
 def samples() -> list[Sample]:
-    takes_n = {"type": "object", "properties": {"n": {"type": "integer"}}}
+    takes_n: dict[str, JsonValue] = {"type": "object", "properties": {"n": {"type": "integer"}}}
     tools = [Tool(name=f"tool_{i}", description="x", parameters=takes_n) for i in range(3)]
     return [
         Sample.create(

@@ -142,7 +142,7 @@ def _fit(
 
 @dataclass
 class _Drawn:
-    """One group: which sample, its completions, their rewards; its label, if it learns from that."""
+    """One group: which sample, its completions and their rewards; a label that joins them."""
 
     index: int
     completions: list[list[int]]

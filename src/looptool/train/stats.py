@@ -49,6 +49,7 @@ class TrainStats(Record):
         used = sum(step.groups_used for step in self.steps)
         guided = sum(step.groups_guided for step in self.steps)
         by_label = f", {guided} of them by their label" if guided else ""
+        groups = sum(step.groups for step in self.steps)
         forwarded = sum(step.tokens_forwarded for step in self.steps)
         plain = sum(step.tokens_plain for step in self.steps)
         fifth = max(1, len(self.steps) // 5)
@@ -57,7 +58,7 @@ class TrainStats(Record):
         left_out = f", {self.too_long} prompts too long" if self.too_long else ""
         return (
             f"{len(self.steps)} batches, mean reward {first:.2f} to {last:.2f}, "
-            f"{used} of {sum(step.groups for step in self.steps)} groups taught something{by_label} "
+            f"{used} of {groups} groups taught something{by_label} "
             f"({right} all right, {wrong} all wrong), "
             f"{1 - forwarded / plain:.0%} of the update's tokens saved{left_out}"
         )
