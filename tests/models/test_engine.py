@@ -18,6 +18,7 @@ from transformers import (
     Qwen3ForCausalLM,
 )
 
+from looptool.models.drafts import Pace
 from looptool.models.engine import Completion, Engine, Sampling, in_order
 
 FAMILIES: dict[str, tuple[Any, Any, dict[str, Any]]] = {
@@ -151,7 +152,7 @@ def test_no_prompts_give_no_completions() -> None:
     assert engine.generate_all([], Sampling(max_new_tokens=4)) == []
 
 
-def test_a_watched_batch_says_the_same_and_grows_a_token_at_a_time() -> None:
+def test_a_watched_batch_says_the_same_and_only_grows() -> None:
     engine = Engine(make("llama"), StopsAtThree(), max_rows=4)  # type: ignore[arg-type]
     asked, sampling = prompts(7), Sampling(max_new_tokens=12)
     seen: dict[int, list[list[int]]] = {i: [] for i in range(len(asked))}
@@ -163,7 +164,10 @@ def test_a_watched_batch_says_the_same_and_grows_a_token_at_a_time() -> None:
     watched = {group[0].prompt: group for group in engine.generate(asked, sampling, watch)}
     for i, group in enumerate(engine.generate_all(asked, sampling)):
         assert watched[i] == group
-        assert seen[i] == [group[0].ids[: n + 1] for n in range(len(group[0].ids))]
+        lengths = [len(ids) for ids in seen[i]]
+        assert lengths == sorted(set(lengths))
+        assert seen[i] == [group[0].ids[:length] for length in lengths]
+        assert seen[i][-1] == group[0].ids
 
 
 def test_a_dropped_prompt_is_not_yielded_and_frees_its_place() -> None:
@@ -175,8 +179,50 @@ def test_a_dropped_prompt_is_not_yielded_and_frees_its_place() -> None:
     def watch(prompt: int, group: list[Completion]) -> bool:
         lengths[prompt] = len(group[0].ids) if group else 0
         # 0 and 1 leave while they wait, 2 after three tokens.
-        return not (prompt < 2 or (prompt == 2 and lengths[2] == 3))
+        return not (prompt < 2 or (prompt == 2 and lengths[2] >= 3))
 
     left = {group[0].prompt: group for group in engine.generate(asked, sampling, watch)}
     assert {i: group[0].ids for i, group in left.items()} == {i: whole[i][0].ids for i in (3, 4, 5)}
-    assert (lengths[0], lengths[1], lengths[2]) == (0, 0, min(3, len(whole[2][0].ids)))
+    assert (lengths[0], lengths[1]) == (0, 0)
+    assert 3 <= lengths[2] < len(whole[2][0].ids)
+
+
+def test_drafts_save_passes_and_change_no_word(monkeypatch: pytest.MonkeyPatch) -> None:
+    model, asked = make("llama"), prompts(3) * 3
+    engine = Engine(model, StopsAtThree(), max_rows=1)  # type: ignore[arg-type]
+    passes: list[int] = []
+    model.register_forward_hook(lambda *_: passes.append(1))
+
+    def said() -> tuple[list[list[int]], int]:
+        passes.clear()
+        groups = engine.generate_all(asked, Sampling(max_new_tokens=40))
+        return [group[0].ids for group in groups], len(passes)
+
+    drafted, fewer = said()
+    monkeypatch.setattr(Pace, "LENGTHS", (0,))
+    monkeypatch.setattr(Pace, "LOOKS", 10**9)
+    alone, more = said()
+    assert drafted == alone
+    assert fewer < 0.7 * more  # what was said to the first of three is drafted for the others
+
+
+def test_drafted_samples_follow_the_distribution_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Pace, "LENGTHS", (2,))
+    model, draws = make("llama"), 2000
+    prompt = random.Random(0).sample(range(4, 40), 36)  # whatever comes, something followed it
+    engine = Engine(model, StopsAtThree(), max_rows=draws)  # type: ignore[arg-type]
+    sampling = Sampling(3, temperature=1.0, num_samples=draws, seed=0)
+    (group,) = engine.generate_all([prompt], sampling)
+    thirds = [c.ids[2] for c in group if len(c.ids) > 2]
+    counts = torch.bincount(torch.tensor(thirds), minlength=40) / draws
+    pairs = torch.cartesian_prod(torch.arange(40), torch.arange(40))
+    with torch.no_grad():
+        ids = torch.cat([torch.tensor(prompt).expand(len(pairs), -1), pairs], dim=1)
+        parts = [model(input_ids=part, logits_to_keep=3).logits for part in ids.split(100)]
+        chances = torch.cat(parts).softmax(-1)
+    at = torch.arange(len(pairs))
+    reached = chances[at, 0, pairs[:, 0]] * chances[at, 1, pairs[:, 1]]
+    reached[(pairs == 3).any(1)] = 0
+    expected = (reached[:, None] * chances[:, 2]).sum(0)
+    assert (counts - expected).abs().max() < 0.03
+    assert expected.max() > 0.06  # the distribution is not flat

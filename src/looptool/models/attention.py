@@ -110,8 +110,8 @@ class PrefillKeys:
 class GroupKeys:
     """Keys of S slots of G rows: a prompt's (S, K, P, D) once a slot, each row's own beside them.
 
-    Rows are of any age; `lengths_SG` counts the tokens that each has of its own. Before a
-    step, `begin_step` makes room for the token that the step takes in.
+    Rows are of any age; `lengths_SG` counts the tokens that each has of its own. A step takes in T
+    tokens of each row, of which `end_step` keeps the first few.
     """
 
     GROWTH = 32
@@ -127,9 +127,10 @@ class GroupKeys:
         self._masks: dict[int | None, torch.Tensor] = {}
 
     @property
-    def positions_SG(self) -> torch.Tensor:
-        """Where in its sequence each row's next token stands."""
-        return self.prompt_lengths_S[:, None] + self.lengths_SG
+    def positions_RT(self) -> torch.Tensor:
+        """Where in its sequence each token of the step stands."""
+        first_SG = self.prompt_lengths_S[:, None] + self.lengths_SG
+        return first_SG.reshape(-1, 1) + self._offsets_T
 
     def admit(self, slot: int, layers: list[tuple[torch.Tensor, torch.Tensor]]) -> None:
         """Put a prefilled prompt into a slot; its rows start anew."""
@@ -159,22 +160,24 @@ class GroupKeys:
         self.lengths_SG = self.lengths_SG.reshape(-1)[flat].view(rows_SG.shape)
         self._shape = (len(slots), rows_SG.shape[1], self._shape[2])
 
-    def begin_step(self) -> None:
-        """Make room for one more token a row, and forget the masks of the step before."""
-        if int(self.lengths_SG.max()) >= self.own[0][0].shape[2]:
-            self.own = [
-                (F.pad(k, (0, 0, 0, self.GROWTH)), F.pad(v, (0, 0, 0, self.GROWTH)))
-                for k, v in self.own
-            ]
+    def begin_step(self, num_tokens: int) -> None:
+        """Make room for so many more tokens a row, and forget the masks of the step before."""
+        room = self.own[0][0].shape[2]
+        short = int(self.lengths_SG.max()) + num_tokens - room
+        if short > 0:
+            more = -(-short // self.GROWTH) * self.GROWTH
+            self.own = [(F.pad(k, (0, 0, 0, more)), F.pad(v, (0, 0, 0, more))) for k, v in self.own]
         longest = -(-int(self.prompt_lengths_S.max()) // self.GROWTH) * self.GROWTH
         self._width = min(longest, self._shape[2])  # beyond it, no slot holds a prompt
-        self._rows = torch.arange(self.lengths_SG.numel(), device=self.lengths_SG.device)
-        self._at = self.lengths_SG.reshape(-1)
+        device = self.lengths_SG.device
+        self._offsets_T = torch.arange(num_tokens, device=device)
+        self._rows_R1 = torch.arange(self.lengths_SG.numel(), device=device)[:, None]
+        self._at_RT = self.lengths_SG.reshape(-1, 1) + self._offsets_T
         self._masks = {}
 
-    def end_step(self) -> None:
-        """Count the token that every row has taken in."""
-        self.lengths_SG = self.lengths_SG + 1
+    def end_step(self, kept_SG: torch.Tensor) -> None:
+        """Count the tokens that every row keeps of those taken in."""
+        self.lengths_SG = self.lengths_SG + kept_SG
 
     def attend(
         self,
@@ -188,42 +191,56 @@ class GroupKeys:
     ) -> torch.Tensor:
         slots, group, _ = self._shape
         own_key, own_value = self.own[layer]
-        own_key[self._rows, :, self._at] = key[:, :, 0]
-        own_value[self._rows, :, self._at] = value[:, :, 0]
+        own_key[self._rows_R1, :, self._at_RT] = key.transpose(1, 2)
+        own_value[self._rows_R1, :, self._at_RT] = value.transpose(1, 2)
         prompt_key, prompt_value = (x[:, :, : self._width] for x in self.prompt[layer])
-        heads, size = key.shape[1], query.shape[-1]
+        heads, num_tokens, size = key.shape[1:]
         repeats = query.shape[1] // heads
-        width, own_width = prompt_key.shape[2], own_key.shape[2]
+        width = prompt_key.shape[2]
+        # To its prompt a slot looks with the tokens of all its rows at once, A of them; to its own
+        # tokens each row looks alone.
+        asking = group * num_tokens
 
-        q = query.view(slots, group, heads, repeats, size) * scale
-        grouped = q.transpose(1, 2).reshape(slots, heads, group * repeats, size)
-        to_prompt = (grouped @ prompt_key.transpose(2, 3)).view(slots, heads, group, repeats, width)
-        to_own = (q.view(-1, heads, repeats, size) @ own_key.transpose(2, 3)).view(
-            slots, group, heads, repeats, own_width
+        def by_slot(rows: torch.Tensor) -> torch.Tensor:
+            """(R, K, T·N, X) -> (S, K, A, N, X), N query heads a key head."""
+            parts = rows.reshape(slots, group, heads, num_tokens, repeats, -1)
+            return parts.transpose(1, 2).reshape(slots, heads, asking, repeats, -1)
+
+        def by_row(parts: torch.Tensor) -> torch.Tensor:
+            """The way back."""
+            rows = parts.reshape(slots, heads, group, num_tokens * repeats, -1).transpose(1, 2)
+            return rows.reshape(slots * group, heads, num_tokens * repeats, -1)
+
+        q = query.view(-1, heads, repeats, num_tokens, size).transpose(2, 3) * scale
+        q = q.reshape(-1, heads, num_tokens * repeats, size)
+        grouped = by_slot(q).reshape(slots, heads, asking * repeats, size)
+        to_prompt = (grouped @ prompt_key.transpose(2, 3)).view(
+            slots, heads, asking, repeats, width
         )
-        scores = torch.cat([to_prompt, to_own.transpose(1, 2)], dim=-1)
+        to_own = by_slot(q @ own_key.transpose(2, 3))
+        scores = torch.cat([to_prompt, to_own], dim=-1)
         weights = _softmax(scores, self._mask(window, scores.dtype), softcap)
         on_prompt, on_own = weights[..., :width], weights[..., width:]
-        from_prompt = on_prompt.reshape(slots, heads, group * repeats, width) @ prompt_value
-        from_own = on_own.transpose(1, 2).reshape(-1, heads, repeats, own_width) @ own_value
-        out = from_prompt.view(slots, heads, group, repeats, size).transpose(1, 2)
-        out = out + from_own.view(slots, group, heads, repeats, size)
-        return out.reshape(slots * group, 1, heads * repeats, size)
+        from_prompt = on_prompt.reshape(slots, heads, asking * repeats, width) @ prompt_value
+        out = by_row(from_prompt) + by_row(on_own) @ own_value
+        out = out.reshape(-1, heads, num_tokens, repeats, size).transpose(1, 2)
+        return out.reshape(slots * group, num_tokens, heads * repeats, size)
 
     def _mask(self, window: int | None, dtype: torch.dtype) -> torch.Tensor:
-        """(S, 1, G, 1, P + C), 0 where a row may look and -inf where not; made once a step."""
+        """(S, 1, A, 1, P + C), 0 where a token may look and -inf where not; made once a step."""
         if window not in self._masks:
             device = self.lengths_SG.device
             width, own_width = self._width, self.own[0][0].shape[2]
             prompt_at = torch.arange(width, device=device)
             own_at = torch.arange(own_width, device=device)
+            slots, asking = len(self.prompt_lengths_S), self._shape[1] * len(self._offsets_T)
             lengths = self.prompt_lengths_S[:, None, None]
-            prompt_seen = (prompt_at < lengths).expand(-1, self._shape[1], -1)
-            own_seen = own_at <= self.lengths_SG[:, :, None]
+            prompt_seen = (prompt_at < lengths).expand(-1, asking, -1)
+            here = self._at_RT.view(slots, asking, 1)
+            own_seen = own_at <= here
             if window is not None:
-                here = self.positions_SG[:, :, None]
-                prompt_seen = prompt_seen & (here - prompt_at < window)
-                own_seen = own_seen & (self.lengths_SG[:, :, None] - own_at < window)
+                prompt_seen = prompt_seen & (lengths + here - prompt_at < window)
+                own_seen = own_seen & (here - own_at < window)
             seen = torch.cat([prompt_seen, own_seen], dim=-1)[:, None, :, None]
             mask = torch.zeros(seen.shape, dtype=dtype, device=device)
             self._masks[window] = mask.masked_fill_(~seen, -torch.inf)

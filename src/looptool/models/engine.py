@@ -2,7 +2,8 @@
 
 Prompts that begin alike (the same tools) share their beginning in the prefill. The rows of a group
 share their prompt's keys. Whoever is finished leaves the batch, and the next prompt takes the
-place. Log-probs of the chosen tokens come out of the same pass.
+place. Log-probs of the chosen tokens come out of the same pass. A step reads a few drafted tokens
+along and keeps those that the model would have chosen.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from looptool.config import PolicyConfig
+from looptool.models.drafts import Pace, Places, Text
 from looptool.models.memory import keep_freed_memory
 from looptool.records import Checkpoint
 
@@ -30,6 +32,10 @@ Layers = list[tuple["torch.Tensor", "torch.Tensor"]]
 WORTH_SHARING = 16
 """Beginnings shorter than this are computed again: finding them costs as much."""
 
+
+DRAFT_PRICES = {"cpu": (35.0, 2.1), "cuda": (400.0, 1.0)}
+"""What a drafted token costs (see `Pace`): on a CPU as measured (docs/performance.md), on a GPU as
+it can be expected of a machine that computes much more than it reads."""
 
 CACHE_BYTES = 6 << 30
 """What the prompts' keys and values may take at once; very long prompts wait for each other."""
@@ -57,6 +63,14 @@ class Completion:
     ids: list[int] = field(default_factory=list)
     logps: list[float] = field(default_factory=list)
     stopped: bool = False
+
+
+@dataclass
+class _Row:
+    """A completion in the making."""
+
+    completion: Completion
+    text: Text
 
 
 Watch = Callable[[int, list[Completion]], bool]
@@ -127,10 +141,12 @@ class _Batch:
         slots = max(1, min(len(prompts), engine.max_rows // group, room))
         self.keys: GroupKeys = GroupKeys(slots, group, width, self.device)
         self.slots: list[list[Completion] | None] = [None] * slots
-        self.rows: list[list[Completion | None]] = [[None] * group for _ in range(slots)]
+        self.rows: list[list[_Row | None]] = [[None] * group for _ in range(slots)]
         self.next_SG = torch.zeros(slots, group, dtype=torch.long, device=self.device)
         self.last: tuple[Sequence[int], Layers] = ((), [])
         self.random = torch.Generator(self.device).manual_seed(sampling.seed)
+        self.said: Places = {}  # by all completions so far
+        self.pace = Pace(*DRAFT_PRICES.get(self.device.type, DRAFT_PRICES["cuda"]))
 
     def run(self) -> Iterator[list[Completion]]:
         while True:
@@ -151,10 +167,13 @@ class _Batch:
             logits_1V = self._prefill(slot, self.prompts[prompt])
             group = [Completion(prompt) for _ in range(self.sampling.num_samples)]
             self.slots[slot] = group
-            self.rows[slot] = list(group)
+            places: Places = {}
+            read = Text.of_prompt(self.prompts[prompt], [places]).tokens
+            texts = (Text(read, [places, self.said]) for _ in group)
+            self.rows[slot] = [_Row(*pair) for pair in zip(group, texts, strict=True)]
             ids_1G, logps_1G = self._choose(logits_1V, len(group))
             self.next_SG[slot] = ids_1G[0]
-            self._note(slot, ids_1G[0].tolist(), logps_1G[0].tolist())
+            self._note(slot, ids_1G.T.tolist(), logps_1G.T.tolist())
         yield from self._finished()
 
     def _next_prompt(self) -> int | None:
@@ -186,20 +205,37 @@ class _Batch:
         return out.logits[:, -1].float()  # type: ignore[no-any-return]
 
     def _step(self) -> None:
-        """Decode one token in every row."""
-        self.keys.begin_step()
+        """Decode one token in every row, and as many more as were drafted rightly."""
+        import torch
+
+        rows = [row for slot in self.rows for row in slot]
+        num_drafted = self.pace.length(len(rows))
+        drafts = [row.text.draft(num_drafted) if row else [] for row in rows]
+        drafts_RK = torch.tensor([(draft + [0] * num_drafted)[:num_drafted] for draft in drafts])
+        drafts_RK = drafts_RK.long().to(self.device)
+        self.keys.begin_step(1 + num_drafted)
         out = self.model(
-            input_ids=self.next_SG.view(-1, 1),
-            position_ids=self.keys.positions_SG.view(-1, 1),
+            input_ids=torch.cat([self.next_SG.view(-1, 1), drafts_RK], dim=1),
+            position_ids=self.keys.positions_RT,
             use_cache=False,
             keys=self.keys,
         )
-        self.keys.end_step()
-        ids, logps = self._choose(out.logits[:, -1].float(), 1)
-        self.next_SG = ids.view(self.next_SG.shape)
-        chosen, scores = self.next_SG.tolist(), logps.view(self.next_SG.shape).tolist()
+        ids, logps = self._choose(out.logits.flatten(0, 1).float(), 1)
+        ids_RT, logps_RT = ids.view(len(rows), -1), logps.view(len(rows), -1)
+        # What stands behind a draft that was not chosen was computed after the wrong token.
+        right_RK = (ids_RT[:, :-1] == drafts_RK).cumprod(1)
+        num_R = 1 + right_RK.sum(1)
+        self.keys.end_step(num_R.view(self.next_SG.shape))
+        self.next_SG = ids_RT.gather(1, num_R[:, None] - 1).view(self.next_SG.shape)
+        chosen, scores, nums = ids_RT.tolist(), logps_RT.tolist(), num_R.tolist()
+        right = sum(num - 1 for num, row in zip(nums, rows, strict=True) if row)
+        read = sum(min(num, num_drafted) for num, row in zip(nums, rows, strict=True) if row)
+        self.pace.learn(right, read)
+        group = self.next_SG.shape[1]
         for slot in range(len(self.slots)):
-            self._note(slot, chosen[slot], scores[slot])
+            these = slice(slot * group, (slot + 1) * group)
+            kept = [row[:num] for row, num in zip(chosen[these], nums[these], strict=True)]
+            self._note(slot, kept, scores[these])
 
     def _choose(self, logits_RV: torch.Tensor, num: int) -> tuple[torch.Tensor, torch.Tensor]:
         """`num` next tokens for each row and their log-probs at temperature 1: (R, num) both."""
@@ -210,16 +246,21 @@ class _Batch:
         ids_R, logps_R = greedy(logits_RV)
         return ids_R[:, None].expand(-1, num), logps_R[:, None].expand(-1, num)
 
-    def _note(self, slot: int, ids: list[int], logps: list[float]) -> None:
+    def _note(self, slot: int, ids: list[list[int]], logps: list[list[float]]) -> None:
+        """What the step added to each row, up to where the row ends."""
         rows = self.rows[slot]
-        for row, completion in enumerate(rows):
-            if completion is None:
+        for at, row in enumerate(rows):
+            if row is None:
                 continue
-            completion.ids.append(ids[row])
-            completion.logps.append(logps[row])
-            completion.stopped = ids[row] in self.stop_ids
-            if completion.stopped or len(completion.ids) >= self.sampling.max_new_tokens:
-                rows[row] = None
+            done = row.completion
+            for token, logp in zip(ids[at], logps[at], strict=False):
+                done.ids.append(token)
+                done.logps.append(logp)
+                row.text.add(token)
+                done.stopped = token in self.stop_ids
+                if done.stopped or len(done.ids) >= self.sampling.max_new_tokens:
+                    rows[at] = None
+                    break
         group = self.slots[slot]
         if self.watch and group is not None and not self.watch(group[0].prompt, group):
             self.slots[slot] = None
