@@ -218,7 +218,7 @@ def test_drafted_samples_follow_the_distribution_too(monkeypatch: pytest.MonkeyP
     pairs = torch.cartesian_prod(torch.arange(40), torch.arange(40))
     with torch.no_grad():
         ids = torch.cat([torch.tensor(prompt).expand(len(pairs), -1), pairs], dim=1)
-        parts = [model(input_ids=part, logits_to_keep=3).logits for part in ids.split(100)]
+        parts = [model(input_ids=part, logits_to_keep=3).logits for part in torch.split(ids, 100)]
         chances = torch.cat(parts).softmax(-1)
     at = torch.arange(len(pairs))
     reached = chances[at, 0, pairs[:, 0]] * chances[at, 1, pairs[:, 1]]
