@@ -18,7 +18,7 @@ from transformers import (
     Qwen3ForCausalLM,
 )
 
-from looptool.models.drafts import Pace
+from looptool.models.drafts import Odds
 from looptool.models.engine import Completion, Engine, Sampling, in_order
 
 FAMILIES: dict[str, tuple[Any, Any, dict[str, Any]]] = {
@@ -199,15 +199,14 @@ def test_drafts_save_passes_and_change_no_word(monkeypatch: pytest.MonkeyPatch) 
         return [group[0].ids for group in groups], len(passes)
 
     drafted, fewer = said()
-    monkeypatch.setattr(Pace, "LENGTHS", (0,))
-    monkeypatch.setattr(Pace, "LOOKS", 10**9)
+    monkeypatch.setattr(Odds, "MOST", 0)
     alone, more = said()
     assert drafted == alone
     assert fewer < 0.7 * more  # what was said to the first of three is drafted for the others
 
 
 def test_drafted_samples_follow_the_distribution_too(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Pace, "LENGTHS", (2,))
+    monkeypatch.setattr(Odds, "_chance", lambda *_: 1.0)
     model, draws = make("llama"), 2000
     prompt = random.Random(0).sample(range(4, 40), 36)  # whatever comes, something followed it
     engine = Engine(model, StopsAtThree(), max_rows=draws)  # type: ignore[arg-type]

@@ -6,6 +6,7 @@ keys and values to the `Keys` object of the forward pass. A prompt's keys are ke
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
@@ -110,8 +111,9 @@ class PrefillKeys:
 class GroupKeys:
     """Keys of S slots of G rows: a prompt's (S, K, P, D) once a slot, each row's own beside them.
 
-    Rows are of any age; `lengths_SG` counts the tokens that each has of its own. A step takes in T
-    tokens of each row, of which `end_step` keeps the first few.
+    Rows are of any age; `lengths_SG` counts the tokens that each has of its own. A step takes in
+    N tokens, some of each row (at most T) or none, row by row; `end_step` keeps the first few of
+    each. Only the attention is made of rows: other layers see (1, N).
     """
 
     GROWTH = 32
@@ -127,10 +129,10 @@ class GroupKeys:
         self._masks: dict[int | None, torch.Tensor] = {}
 
     @property
-    def positions_RT(self) -> torch.Tensor:
+    def positions_1N(self) -> torch.Tensor:
         """Where in its sequence each token of the step stands."""
         first_SG = self.prompt_lengths_S[:, None] + self.lengths_SG
-        return first_SG.reshape(-1, 1) + self._offsets_T
+        return (first_SG.reshape(-1)[self._row_N] + self._offset_N)[None]
 
     def admit(self, slot: int, layers: list[tuple[torch.Tensor, torch.Tensor]]) -> None:
         """Put a prefilled prompt into a slot; its rows start anew."""
@@ -160,24 +162,34 @@ class GroupKeys:
         self.lengths_SG = self.lengths_SG.reshape(-1)[flat].view(rows_SG.shape)
         self._shape = (len(slots), rows_SG.shape[1], self._shape[2])
 
-    def begin_step(self, num_tokens: int) -> None:
-        """Make room for so many more tokens a row, and forget the masks of the step before."""
-        room = self.own[0][0].shape[2]
-        short = int(self.lengths_SG.max()) + num_tokens - room
+    def begin_step(self, counts: Sequence[int]) -> None:
+        """Make room for so many more tokens in each row, and forget the step before."""
+        device = self.lengths_SG.device
+        self._num_tokens = max(counts)
+        short = int(self.lengths_SG.max()) + self._num_tokens - self.own[0][0].shape[2]
         if short > 0:
             more = -(-short // self.GROWTH) * self.GROWTH
             self.own = [(F.pad(k, (0, 0, 0, more)), F.pad(v, (0, 0, 0, more))) for k, v in self.own]
         longest = -(-int(self.prompt_lengths_S.max()) // self.GROWTH) * self.GROWTH
         self._width = min(longest, self._shape[2])  # beyond it, no slot holds a prompt
-        device = self.lengths_SG.device
-        self._offsets_T = torch.arange(num_tokens, device=device)
-        self._rows_R1 = torch.arange(self.lengths_SG.numel(), device=device)[:, None]
-        self._at_RT = self.lengths_SG.reshape(-1, 1) + self._offsets_T
+        counts_R = torch.tensor(counts)
+        ends_R = counts_R.cumsum(0)
+        row_N = torch.arange(len(counts)).repeat_interleave(counts_R)
+        offset_N = torch.arange(int(ends_R[-1])) - (ends_R - counts_R)[row_N]
+        offsets_T = torch.arange(self._num_tokens)
+        # What fills the gaps of shorter rows is any token, and never read again.
+        padded_RT = ((ends_R - counts_R)[:, None] + offsets_T).clamp_(max=int(ends_R[-1]) - 1)
+        self._row_N, self._offset_N = row_N.to(device), offset_N.to(device)
+        self._flat_N = (row_N * self._num_tokens + offset_N).to(device)
+        self._padded = padded_RT.reshape(-1).to(device)
+        self._at_N = self.lengths_SG.reshape(-1)[self._row_N] + self._offset_N
+        self._at_RT = self.lengths_SG.reshape(-1, 1) + offsets_T.to(device)
         self._masks = {}
 
-    def end_step(self, kept_SG: torch.Tensor) -> None:
+    def end_step(self, kept: Sequence[int]) -> None:
         """Count the tokens that every row keeps of those taken in."""
-        self.lengths_SG = self.lengths_SG + kept_SG
+        kept_R = torch.tensor(kept, device=self.lengths_SG.device)
+        self.lengths_SG = self.lengths_SG + kept_R.view(self.lengths_SG.shape)
 
     def attend(
         self,
@@ -191,10 +203,10 @@ class GroupKeys:
     ) -> torch.Tensor:
         slots, group, _ = self._shape
         own_key, own_value = self.own[layer]
-        own_key[self._rows_R1, :, self._at_RT] = key.transpose(1, 2)
-        own_value[self._rows_R1, :, self._at_RT] = value.transpose(1, 2)
+        own_key[self._row_N, :, self._at_N] = key[0].transpose(0, 1)
+        own_value[self._row_N, :, self._at_N] = value[0].transpose(0, 1)
         prompt_key, prompt_value = (x[:, :, : self._width] for x in self.prompt[layer])
-        heads, num_tokens, size = key.shape[1:]
+        heads, size, num_tokens = key.shape[1], key.shape[3], self._num_tokens
         repeats = query.shape[1] // heads
         width = prompt_key.shape[2]
         # To its prompt a slot looks with the tokens of all its rows at once, A of them; to its own
@@ -211,7 +223,8 @@ class GroupKeys:
             rows = parts.reshape(slots, heads, group, num_tokens * repeats, -1).transpose(1, 2)
             return rows.reshape(slots * group, heads, num_tokens * repeats, -1)
 
-        q = query.view(-1, heads, repeats, num_tokens, size).transpose(2, 3) * scale
+        q = (query[0] * scale).transpose(0, 1)[self._padded]
+        q = q.view(-1, num_tokens, heads, repeats, size).transpose(1, 2)
         q = q.reshape(-1, heads, num_tokens * repeats, size)
         grouped = by_slot(q).reshape(slots, heads, asking * repeats, size)
         to_prompt = (grouped @ prompt_key.transpose(2, 3)).view(
@@ -224,7 +237,7 @@ class GroupKeys:
         from_prompt = on_prompt.reshape(slots, heads, asking * repeats, width) @ prompt_value
         out = by_row(from_prompt) + by_row(on_own) @ own_value
         out = out.reshape(-1, heads, num_tokens, repeats, size).transpose(1, 2)
-        return out.reshape(slots * group, num_tokens, heads * repeats, size)
+        return out.reshape(-1, heads * repeats, size)[self._flat_N][None]
 
     def _mask(self, window: int | None, dtype: torch.dtype) -> torch.Tensor:
         """(S, 1, A, 1, P + C), 0 where a token may look and -inf where not; made once a step."""
@@ -233,7 +246,7 @@ class GroupKeys:
             width, own_width = self._width, self.own[0][0].shape[2]
             prompt_at = torch.arange(width, device=device)
             own_at = torch.arange(own_width, device=device)
-            slots, asking = len(self.prompt_lengths_S), self._shape[1] * len(self._offsets_T)
+            slots, asking = self._shape[0], self._shape[1] * self._num_tokens
             lengths = self.prompt_lengths_S[:, None, None]
             prompt_seen = (prompt_at < lengths).expand(-1, asking, -1)
             here = self._at_RT.view(slots, asking, 1)

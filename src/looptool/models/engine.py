@@ -11,10 +11,11 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import TYPE_CHECKING
 
 from looptool.config import PolicyConfig
-from looptool.models.drafts import Pace, Places, Text
+from looptool.models.drafts import Draft, Odds, Places, Prices, Text
 from looptool.models.memory import keep_freed_memory
 from looptool.records import Checkpoint
 
@@ -33,9 +34,12 @@ WORTH_SHARING = 16
 """Beginnings shorter than this are computed again: finding them costs as much."""
 
 
-DRAFT_PRICES = {"cpu": (35.0, 2.1), "cuda": (400.0, 1.0)}
-"""What a drafted token costs (see `Pace`): on a CPU as measured (docs/performance.md), on a GPU as
-it can be expected of a machine that computes much more than it reads."""
+STEP_PRICES = {
+    "cpu": Prices(step=35.0, row=2.7, token=1.0, depth=0.3),
+    "cuda": Prices(step=100.0, row=0.1, token=0.1, depth=0.05),
+}
+"""By which drafts are cut: milliseconds on a CPU (docs/performance.md); for a GPU what is to be
+expected of a machine that computes much more than it reads."""
 
 CACHE_BYTES = 6 << 30
 """What the prompts' keys and values may take at once; very long prompts wait for each other."""
@@ -142,11 +146,11 @@ class _Batch:
         self.keys: GroupKeys = GroupKeys(slots, group, width, self.device)
         self.slots: list[list[Completion] | None] = [None] * slots
         self.rows: list[list[_Row | None]] = [[None] * group for _ in range(slots)]
-        self.next_SG = torch.zeros(slots, group, dtype=torch.long, device=self.device)
+        self.next = [0] * (slots * group)  # the token that each row takes in next
         self.last: tuple[Sequence[int], Layers] = ((), [])
         self.random = torch.Generator(self.device).manual_seed(sampling.seed)
         self.said: Places = {}  # by all completions so far
-        self.pace = Pace(*DRAFT_PRICES.get(self.device.type, DRAFT_PRICES["cuda"]))
+        self.odds = Odds(STEP_PRICES.get(self.device.type, STEP_PRICES["cuda"]))
 
     def run(self) -> Iterator[list[Completion]]:
         while True:
@@ -172,7 +176,8 @@ class _Batch:
             texts = (Text(read, [places, self.said]) for _ in group)
             self.rows[slot] = [_Row(*pair) for pair in zip(group, texts, strict=True)]
             ids_1G, logps_1G = self._choose(logits_1V, len(group))
-            self.next_SG[slot] = ids_1G[0]
+            first = slot * len(group)
+            self.next[first : first + len(group)] = ids_1G[0].tolist()
             self._note(slot, ids_1G.T.tolist(), logps_1G.T.tolist())
         yield from self._finished()
 
@@ -209,33 +214,38 @@ class _Batch:
         import torch
 
         rows = [row for slot in self.rows for row in slot]
-        num_drafted = self.pace.length(len(rows))
-        drafts = [row.text.draft(num_drafted) if row else [] for row in rows]
-        drafts_RK = torch.tensor([(draft + [0] * num_drafted)[:num_drafted] for draft in drafts])
-        drafts_RK = drafts_RK.long().to(self.device)
-        self.keys.begin_step(1 + num_drafted)
+        found = [row.text.draft(self.odds.MOST) if row else Draft([], 0) for row in rows]
+        drafts = self.odds.cut(found, sum(row is not None for row in rows))
+        # A row that is finished waits for its group and takes no part.
+        taken = [
+            [token, *draft] if row else []
+            for row, token, draft in zip(rows, self.next, drafts, strict=True)
+        ]
+        self.keys.begin_step([len(tokens) for tokens in taken])
         out = self.model(
-            input_ids=torch.cat([self.next_SG.view(-1, 1), drafts_RK], dim=1),
-            position_ids=self.keys.positions_RT,
+            input_ids=torch.tensor([[*chain.from_iterable(taken)]], device=self.device),
+            position_ids=self.keys.positions_1N,
             use_cache=False,
             keys=self.keys,
         )
-        ids, logps = self._choose(out.logits.flatten(0, 1).float(), 1)
-        ids_RT, logps_RT = ids.view(len(rows), -1), logps.view(len(rows), -1)
+        ids_N1, logps_N1 = self._choose(out.logits[0].float(), 1)
+        ids, logps = iter(ids_N1[:, 0].tolist()), iter(logps_N1[:, 0].tolist())
+        chosen = [[next(ids) for _ in tokens] for tokens in taken]
+        scores = [[next(logps) for _ in tokens] for tokens in taken]
         # What stands behind a draft that was not chosen was computed after the wrong token.
-        right_RK = (ids_RT[:, :-1] == drafts_RK).cumprod(1)
-        num_R = 1 + right_RK.sum(1)
-        self.keys.end_step(num_R.view(self.next_SG.shape))
-        self.next_SG = ids_RT.gather(1, num_R[:, None] - 1).view(self.next_SG.shape)
-        chosen, scores, nums = ids_RT.tolist(), logps_RT.tolist(), num_R.tolist()
-        right = sum(num - 1 for num, row in zip(nums, rows, strict=True) if row)
-        read = sum(min(num, num_drafted) for num, row in zip(nums, rows, strict=True) if row)
-        self.pace.learn(right, read)
-        group = self.next_SG.shape[1]
+        kept = [
+            1 + _common(draft, ours) if ours else 0
+            for draft, ours in zip(drafts, chosen, strict=True)
+        ]
+        self.keys.end_step(kept)
+        for at, num in enumerate(kept):
+            if num:
+                self.next[at] = chosen[at][num - 1]
+                self.odds.learn(found[at].match, len(drafts[at]), num - 1)
+        group = len(self.rows[0])
         for slot in range(len(self.slots)):
-            these = slice(slot * group, (slot + 1) * group)
-            kept = [row[:num] for row, num in zip(chosen[these], nums[these], strict=True)]
-            self._note(slot, kept, scores[these])
+            these = range(slot * group, (slot + 1) * group)
+            self._note(slot, [chosen[at][: kept[at]] for at in these], [scores[at] for at in these])
 
     def _choose(self, logits_RV: torch.Tensor, num: int) -> tuple[torch.Tensor, torch.Tensor]:
         """`num` next tokens for each row and their log-probs at temperature 1: (R, num) both."""
@@ -281,14 +291,18 @@ class _Batch:
         alive = [[i for i, row in enumerate(rows) if row is not None] for rows in self.rows]
         keep = [slot for slot, rows in enumerate(alive) if rows]
         widest = max((len(rows) for rows in alive), default=0)
-        if not keep or len(keep) * widest * 4 > self.next_SG.numel() * 3:
+        if not keep or len(keep) * widest * 4 > len(self.next) * 3:
             return
-        # A slot with fewer rows than the widest decodes some finished ones along, unread.
+        # A slot with fewer rows than the widest keeps some finished ones.
         rows = [(alive[slot] + [0] * widest)[:widest] for slot in keep]
         slots_S = torch.tensor(keep, device=self.device)
-        rows_SG = torch.tensor(rows, device=self.device)
-        self.keys.keep(slots_S, rows_SG)
-        self.next_SG = self.next_SG[slots_S[:, None], rows_SG]
+        self.keys.keep(slots_S, torch.tensor(rows, device=self.device))
+        group = len(self.rows[0])
+        self.next = [
+            self.next[slot * group + row]
+            for slot, these in zip(keep, rows, strict=True)
+            for row in these
+        ]
         self.rows = [
             [self.rows[slot][row] for row in alive[slot]] + [None] * (widest - len(alive[slot]))
             for slot in keep
