@@ -43,7 +43,7 @@ def main() -> None:
     if options.layers:
         del model.model.layers[options.layers :]
         model.config.num_hidden_layers = options.layers
-    prompts = _prompts(chat, options.prompts)
+    prompts = seed_prompts(chat, options.prompts)
     lengths = sorted(len(prompt) for prompt in prompts)
     print(
         f"{len(prompts)} prompts of {lengths[0]} to {lengths[-1]} tokens (median "
@@ -81,7 +81,7 @@ def main() -> None:
     print(json.dumps({"probe": {**figures, "seconds": seconds}}))
 
 
-def _prompts(chat: Any, num: int) -> list[list[int]]:
+def seed_prompts(chat: Any, num: int) -> list[list[int]]:
     """Prompts of a seed with as many training samples."""
     from looptool.config import load_config
     from looptool.seed.make import make_seed
