@@ -146,7 +146,6 @@ class _Batch:
         self.keys: GroupKeys = GroupKeys(slots, group, width, self.device)
         self.slots: list[list[Completion] | None] = [None] * slots
         self.rows: list[list[_Row | None]] = [[None] * group for _ in range(slots)]
-        self.next = [0] * (slots * group)  # the token that each row takes in next
         self.last: tuple[Sequence[int], Layers] = ((), [])
         self.random = torch.Generator(self.device).manual_seed(sampling.seed)
         self.said: Places = {}  # by all completions so far
@@ -176,8 +175,6 @@ class _Batch:
             texts = (Text(read, [places, self.said]) for _ in group)
             self.rows[slot] = [_Row(*pair) for pair in zip(group, texts, strict=True)]
             ids_1G, logps_1G = self._choose(logits_1V, len(group))
-            first = slot * len(group)
-            self.next[first : first + len(group)] = ids_1G[0].tolist()
             self._note(slot, ids_1G.T.tolist(), logps_1G.T.tolist())
         yield from self._finished()
 
@@ -218,8 +215,8 @@ class _Batch:
         drafts = self.odds.cut(found, sum(row is not None for row in rows))
         # A row that is finished waits for its group and takes no part.
         taken = [
-            [token, *draft] if row else []
-            for row, token, draft in zip(rows, self.next, drafts, strict=True)
+            [row.text.tokens[-1], *draft] if row else []
+            for row, draft in zip(rows, drafts, strict=True)
         ]
         self.keys.begin_step([len(tokens) for tokens in taken])
         out = self.model(
@@ -238,10 +235,8 @@ class _Batch:
             for draft, ours in zip(drafts, chosen, strict=True)
         ]
         self.keys.end_step(kept)
-        for at, num in enumerate(kept):
-            if num:
-                self.next[at] = chosen[at][num - 1]
-                self.odds.learn(found[at].match, len(drafts[at]), num - 1)
+        for draft, read, num in zip(found, drafts, kept, strict=True):
+            self.odds.learn(draft.match, len(read), num - 1)
         group = len(self.rows[0])
         for slot in range(len(self.slots)):
             these = range(slot * group, (slot + 1) * group)
@@ -291,18 +286,12 @@ class _Batch:
         alive = [[i for i, row in enumerate(rows) if row is not None] for rows in self.rows]
         keep = [slot for slot, rows in enumerate(alive) if rows]
         widest = max((len(rows) for rows in alive), default=0)
-        if not keep or len(keep) * widest * 4 > len(self.next) * 3:
+        if not keep or len(keep) * widest * 4 > sum(map(len, self.rows)) * 3:
             return
         # A slot with fewer rows than the widest keeps some finished ones.
         rows = [(alive[slot] + [0] * widest)[:widest] for slot in keep]
         slots_S = torch.tensor(keep, device=self.device)
         self.keys.keep(slots_S, torch.tensor(rows, device=self.device))
-        group = len(self.rows[0])
-        self.next = [
-            self.next[slot * group + row]
-            for slot, these in zip(keep, rows, strict=True)
-            for row in these
-        ]
         self.rows = [
             [self.rows[slot][row] for row in alive[slot]] + [None] * (widest - len(alive[slot]))
             for slot in keep
