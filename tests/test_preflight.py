@@ -41,6 +41,11 @@ def test_a_tracker_without_its_package_is_named(
     assert f"`pip install {tracker}`" in line
 
 
+def test_vllm_without_its_package_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "find_spec", lambda package: None)
+    assert "`pip install 'trl[vllm]'`" in told(config(train={"vllm": True}), tmp_path)
+
+
 def test_a_template_without_tools_is_told(tiny_policy: Path, tmp_path: Path) -> None:
     native = {"model": str(tiny_policy), "format": "native"}
     assert "has no chat template" in told(config(policy=native), tmp_path)

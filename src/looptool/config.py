@@ -203,6 +203,9 @@ class TrainConfig(_Section):
     """Where a group is all wrong, let its label take the place of one completion (LUFFY, arXiv
     2504.14945), so that it teaches what is right: for small policies, to which GRPO has else
     nothing to say about what they never do."""
+    vllm: bool = False
+    """Rollouts by vLLM, through TRL and on the same GPU, in place of LoopTool's engine. A training
+    that was killed then goes on with other draws than it would have had."""
     checkpoint_every: Positive = 5
     """Optimiser steps between checkpoints."""
     report_to: Literal["none", "tensorboard", "trackio", "wandb"] = "none"

@@ -33,7 +33,7 @@ _TALK = (
 
 
 def preflight(config: Config, cache: Path) -> None:
-    """Raises UserError where the tracker, the model, its chat template or its length cannot serve.
+    """Raises UserError where a package, the model, its chat template or its length cannot serve.
 
     The model's weights are not loaded. Into `cache` the embedded one is converted, if its own
     template is asked for.
@@ -42,6 +42,11 @@ def preflight(config: Config, cache: Path) -> None:
     from looptool.models import load
 
     _check_tracker(config.train.report_to)
+    if config.train.vllm and not find_spec("vllm"):
+        raise UserError(
+            "train.vllm needs a package that is not installed: run `pip install 'trl[vllm]'` on a "
+            "machine with a GPU, or set train.vllm = false"
+        )
     policy = config.policy
     if policy.model == load.EMBEDDED:
         load.embedded_weights()

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -12,6 +13,7 @@ from transformers import LlamaForCausalLM
 from looptool.chat import load_format
 from looptool.config import LoraConfig, PolicyConfig, TrainConfig
 from looptool.errors import UserError
+from looptool.models.engine import Completion, Engine, Sampling
 from looptool.models.load import load_tokenizer
 from looptool.records import Checkpoint, Sample
 from looptool.train import grpo
@@ -202,3 +204,71 @@ def test_a_label_that_is_too_long_for_a_completion_guides_nothing(
     trained, stats = run(CONFIG.model_copy(update={"label_guidance": True}))
     assert all(step.groups_wrong == 6 and not step.groups_guided for step in stats.steps)
     assert same_weights(trained, start)
+
+
+class Vllm:
+    """Stands where TRL keeps vLLM: says the same tokens, with log-probs that are off by some."""
+
+    def __init__(self, off: float, model: Any, **settings: Any) -> None:
+        self.off, self.model, self.settings = off, model, settings
+        self.synced = 0
+
+    def sync_weights(self) -> None:
+        self.synced += 1
+
+    def generate(
+        self, prompts: list[list[int]], num_generations: int, **rest: Any
+    ) -> tuple[None, list[list[int]], list[list[list[float]]], None]:
+        size = num_generations  # TRL takes each prompt as often as it is to be answered
+        assert all(prompt == prompts[at - at % size] for at, prompt in enumerate(prompts))
+        rows = [said(prompt, at % num_generations) for at, prompt in enumerate(prompts)]
+        with torch.no_grad():
+            logps = [
+                plain_logps(self.model, Group.of_completions(prompt, [ids])) + self.off
+                for prompt, ids in zip(prompts, rows, strict=True)
+            ]
+        return None, rows, [[[logp] for logp in row.tolist()] for row in logps], None
+
+
+def said(prompt: list[int], row: int) -> list[int]:
+    """What any sampler of these tests says, whatever the weights."""
+    return [(len(prompt) * 7 + row * 5 + at) % 200 for at in range(2 + row)]
+
+
+@pytest.mark.parametrize(("off", "worth"), [(0.0, 1.0), (-0.7, 2.0), (0.7, 0.5), (-9.0, 3.0)])
+def test_vllm_s_tokens_count_as_much_as_the_policy_would_say_them(
+    run: Trainer, monkeypatch: pytest.MonkeyPatch, off: float, worth: float
+) -> None:
+    score(monkeypatch, even)
+    made: list[Vllm] = []
+
+    def vllm(**settings: Any) -> Vllm:
+        made.append(Vllm(off, **settings))
+        return made[-1]
+
+    def engine(
+        self: Engine, prompts: list[list[int]], sampling: Sampling
+    ) -> list[list[Completion]]:
+        rows = range(sampling.num_samples)
+        return [[Completion(i, said(p, row)) for row in rows] for i, p in enumerate(prompts)]
+
+    monkeypatch.setattr("trl.trainer.grpo_trainer.VLLMGeneration", vllm)
+    monkeypatch.setattr(Engine, "generate_all", engine)
+    ratios: list[torch.Tensor] = []
+    whole = grpo.ToolTrainer._ratios
+
+    def seen(self: Any, batch: Any, sampled: torch.Tensor) -> torch.Tensor:
+        ratios.append(whole(self, batch, sampled)[batch["completion_mask"].bool()])
+        return whole(self, batch, sampled)
+
+    monkeypatch.setattr(grpo.ToolTrainer, "_ratios", seen)
+    by_vllm, stats = run(CONFIG.model_copy(update={"vllm": True}), "vllm")
+    by_engine, _ = run(CONFIG, "engine")
+    assert sum(step.groups_used for step in stats.steps)
+    assert made[0].synced == CONFIG.steps
+    assert made[0].settings["temperature"] == CONFIG.temperature
+    for each in ratios:
+        torch.testing.assert_close(each, torch.full_like(each, worth), atol=0.02, rtol=0.01)
+    weights = [load_file(Path(c.path) / "model.safetensors") for c in (by_vllm, by_engine)]
+    apart = max(float((weights[0][name] - w).abs().mean()) for name, w in weights[1].items())
+    assert (apart < 1e-5) == (off == 0.0)

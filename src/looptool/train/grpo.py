@@ -9,10 +9,10 @@ label's error, and dividing would weigh it most (the bias is Dr. GRPO's point, a
 from __future__ import annotations
 
 import logging
+import math
 import shutil
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,12 +20,13 @@ import torch
 from transformers import PrinterCallback, TrainerCallback
 
 from looptool.config import PolicyConfig, TrainConfig
-from looptool.models.engine import Sampling, engine_for
+from looptool.models.engine import Completion, Sampling, engine_for
 from looptool.records import Checkpoint, ProbeResult, Sample
 from looptool.train.checkpoint import load_progress, save_progress
 from looptool.train.logprobs import causal_lm
 from looptool.train.optimizer import MasterAdamW
 from looptool.train.reward import reward
+from looptool.train.rollouts import Rollout, advantages, padded
 from looptool.train.schedule import warmup_then_decay
 from looptool.train.stats import StepStats, TrainStats
 from looptool.train.task import Task
@@ -118,6 +119,9 @@ def _fit(
         logging_steps=1,
         report_to=config.report_to,
         disable_tqdm=True,
+        use_vllm=config.vllm,
+        vllm_importance_sampling_mode="token_truncate",
+        generation_kwargs={"stop_token_ids": sorted(task.chat.stop_ids)} if config.vllm else None,
         seed=task.seed % 2**31,
     )
     arguments._n_gpu = min(1, arguments.n_gpu)  # TRL refuses to spread a process over several
@@ -138,27 +142,6 @@ def _fit(
     trainer.add_callback(_Durable(task, optimizer, first, out / "progress", bar))
     trainer.check_shared_prefix(*task.probe_group())
     trainer.train()
-
-
-@dataclass
-class _Drawn:
-    """One group: which sample, its completions and their rewards; a label that joins them."""
-
-    index: int
-    completions: list[list[int]]
-    rewards: list[float]
-    truncated: int
-    label: list[int] | None = None
-
-    @property
-    def teaches(self) -> bool:
-        return self.label is not None or min(self.rewards) != max(self.rewards)
-
-    def members(self) -> tuple[list[list[int]], list[float]]:
-        """Completions and rewards of which the update is made: a label stands for the last one."""
-        if self.label is None:
-            return self.completions, self.rewards
-        return [*self.completions[:-1], self.label], [*self.rewards[:-1], 1.0]
 
 
 class ToolTrainer(SharedPrefixGRPOTrainer):
@@ -197,7 +180,7 @@ class ToolTrainer(SharedPrefixGRPOTrainer):
         self._note(groups, used)
         return self._to_batch(used, groups)
 
-    def _draw(self) -> list[_Drawn]:
+    def _draw(self) -> list[Rollout]:
         """The step's groups. Where too few teach, as many again are drawn once more.
 
         The second draw is DAPO's dynamic sampling (arXiv 2503.14476), bounded: a policy that
@@ -211,25 +194,40 @@ class ToolTrainer(SharedPrefixGRPOTrainer):
             groups += self._sample(self.task.chooser.choose(missing, step, 1), step, 1)
         return groups
 
-    def _sample(self, indices: list[int], step: int, draw: int) -> list[_Drawn]:
+    def _sample(self, indices: list[int], step: int, draw: int) -> list[Rollout]:
         task = self.task
-        sampling = Sampling(
-            max_new_tokens=task.config.max_completion_tokens,
-            temperature=task.config.temperature,
-            num_samples=task.config.group_size,
-            seed=hash((task.seed, step, draw)) % 2**31,  # of integers: the same in every process
-        )
-        sampled = self.engine.generate_all([task.prompts[index] for index in indices], sampling)
         groups = []
-        for index, completions in zip(indices, sampled, strict=True):
+        for index, completions in zip(indices, self._complete(indices, step, draw), strict=True):
             ids = [completion.ids for completion in completions]
             rewards = reward(task.chat, task.chooser.samples[index], ids)
             right = sum(map(int, rewards))
             task.chooser.learn(index, right, len(rewards) - right)
-            truncated = sum(not completion.stopped for completion in completions)
             label = self._label(index) if not right else None
-            groups.append(_Drawn(index, ids, rewards, truncated, label))
+            groups.append(Rollout(index, completions, rewards, label))
         return groups
+
+    def _complete(self, indices: list[int], step: int, draw: int) -> list[list[Completion]]:
+        """The completions of each prompt, by the engine or by vLLM."""
+        task, config = self.task, self.task.config
+        prompts = [task.prompts[index] for index in indices]
+        if not self.use_vllm:
+            sampling = Sampling(
+                max_new_tokens=config.max_completion_tokens,
+                temperature=config.temperature,
+                num_samples=config.group_size,
+                seed=hash((task.seed, step, draw)) % 2**31,  # of integers: always the same
+            )
+            return self.engine.generate_all(prompts, sampling)
+        rows = [at for at in range(len(prompts)) for _ in range(config.group_size)]
+        ids, logps, *_ = self._generate_single_turn(  # type: ignore[no-untyped-call]
+            [prompts[at] for at in rows], None, {}, config.group_size
+        )
+        sampled = [
+            Completion(at, list(tokens), list(scores), tokens[-1] in task.chat.stop_ids)
+            for at, tokens, scores in zip(rows, ids, logps, strict=True)
+        ]
+        size = config.group_size
+        return [sampled[first : first + size] for first in range(0, len(sampled), size)]
 
     def _label(self, index: int) -> list[int] | None:
         """The sample's label as a completion, where groups may learn from it and it is one."""
@@ -240,29 +238,40 @@ class ToolTrainer(SharedPrefixGRPOTrainer):
         fits = len(ids) <= task.config.max_completion_tokens
         return ids if fits and reward(task.chat, sample, [ids]) == [1.0] else None
 
-    def _to_batch(self, used: list[_Drawn], drawn: list[_Drawn]) -> Batch:
+    def _to_batch(self, used: list[Rollout], drawn: list[Rollout]) -> Batch:
         """Padded tensors of the groups that teach; the loss is divided by all tokens drawn."""
-        prompts = [self.task.prompts[group.index] for group in used for _ in group.completions]
         members = [group.members() for group in used]
-        completions = [ids for group, _ in members for ids in group]
-        advantages = [
-            value - sum(rewards) / len(rewards) for _, rewards in members for value in rewards
-        ]
-        device = self.accelerator.device
-        prompt_ids, prompt_mask = _padded(prompts, self._tokenizer.pad_token_id, left=True)
-        completion_ids, completion_mask = _padded(completions, self._tokenizer.pad_token_id)
-        num_tokens = sum(len(ids) for group in drawn for ids in group.completions)
+        prompts = [self.task.prompts[group.index] for group in used for _ in group.rewards]
+        completions = [member.ids for group in members for member in group]
+        device, pad = self.accelerator.device, self._tokenizer.pad_token_id
+        prompt_ids, prompt_mask = padded(prompts, pad, left=True)
+        completion_ids, completion_mask = padded(completions, pad)
+        num_tokens = sum(len(each.ids) for group in drawn for each in group.completions)
         batch = {
             "prompt_ids": prompt_ids.to(device),
             "prompt_mask": prompt_mask.to(device),
             "completion_ids": completion_ids.to(device),
             "completion_mask": completion_mask.to(device),
-            "advantages": torch.tensor(advantages, device=device),
+            "advantages": torch.tensor([x for group in members for x in advantages(group)]).to(
+                device
+            ),
             "num_items_in_batch": torch.tensor(num_tokens, device=device),
         }
-        if self.task.config.steps_per_batch > 1 and used:
+        if used and (self.task.config.steps_per_batch > 1 or self.use_vllm):
             batch["old_per_token_logps"] = self._old_logps(batch)
+        if used and self.use_vllm:
+            sampled = padded([member.logps for group in members for member in group], math.nan)[0]
+            batch["importance_sampling_ratio"] = self._ratios(batch, sampled.to(device))
         return batch
+
+    def _ratios(self, batch: Batch, sampled_BC: torch.Tensor) -> torch.Tensor:
+        """What a token of vLLM's is worth to the policy that trains, (B, C): TRL's correction.
+
+        The ratio of its chances here and there, cut above; 1 for a label, which nobody sampled.
+        """
+        apart: torch.Tensor = batch["old_per_token_logps"] - sampled_BC
+        ratios = apart.nan_to_num(nan=0.0).exp()
+        return ratios.clamp(max=self.vllm_importance_sampling_clip_max)
 
     def _old_logps(self, batch: Batch) -> torch.Tensor:
         """Log-probs (B, C) under the policy that sampled, for the importance ratios."""
@@ -277,10 +286,11 @@ class ToolTrainer(SharedPrefixGRPOTrainer):
             logps_BC[part["row"], :width] = logps
         return logps_BC
 
-    def _note(self, groups: list[_Drawn], used: list[_Drawn]) -> None:
+    def _note(self, groups: list[Rollout], used: list[Rollout]) -> None:
         size = self.task.config.group_size
         rewards = [value for group in groups for value in group.rewards]
-        lengths = [len(ids) for group in groups for ids in group.completions]
+        completions = [each for group in groups for each in group.completions]
+        lengths = [len(each.ids) for each in completions]
         prompts = sum(len(self.task.prompts[group.index]) for group in groups)
         stats = StepStats(
             step=self.state.global_step,
@@ -291,7 +301,7 @@ class ToolTrainer(SharedPrefixGRPOTrainer):
             groups_guided=sum(group.label is not None for group in used),
             completions=len(lengths),
             completion_tokens=sum(lengths),
-            truncated=sum(group.truncated for group in groups),
+            truncated=sum(not each.stopped for each in completions),
             tokens_forwarded=0,
             tokens_plain=prompts * size + sum(lengths),
             rollout_seconds=self._sampling_seconds,
@@ -331,15 +341,3 @@ class _Durable(TrainerCallback):
 
 def _rewarded_already(**kwargs: Any) -> list[float]:
     raise AssertionError("ToolTrainer scores its groups itself")
-
-
-def _padded(
-    rows: list[list[int]], pad: int, left: bool = False
-) -> tuple[torch.Tensor, torch.Tensor]:
-    """Token ids (B, L) and their mask."""
-    width = max((len(row) for row in rows), default=1)
-    ids, mask = torch.full((len(rows), width), pad), torch.zeros(len(rows), width, dtype=torch.long)
-    for i, row in enumerate(rows):
-        at = slice(width - len(row), width) if left else slice(0, len(row))
-        ids[i, at], mask[i, at] = torch.tensor(row), 1
-    return ids, mask

@@ -194,7 +194,8 @@ def _take(batch: Batch, rows: list[int]) -> Batch:
         for key, value in batch.items()
     }
     width = max(1, int(part["completion_mask"].sum(1).max())) if rows else 1
-    for key in ("completion_ids", "completion_mask", "old_per_token_logps"):
+    of_completions = ("completion_ids", "completion_mask", "old_per_token_logps")
+    for key in (*of_completions, "importance_sampling_ratio"):
         if key in part:
             part[key] = part[key][:, :width]
     start = part["prompt_mask"].shape[1] - (int(part["prompt_mask"].sum(1).max()) if rows else 1)
