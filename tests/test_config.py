@@ -46,7 +46,10 @@ def test_an_empty_file_is_a_config() -> None:
         ({"data": {"held_out_share": 0}}, "my.toml: data.held_out_share: "),
         ({"data": {"shares": {"single": 0.5}}}, "my.toml: data: shares sum to 0.500"),
         ({"data": {"shares": {"singel": 1.0}}}, "my.toml: data.shares.singel"),
-        ({"warm_start": {"reuse": False, "samples": 2000}}, "my.toml: warm_start.samples: without"),
+        (
+            {"warm_start": {"reuse": False, "samples": 2000}},
+            "my.toml: warm_start.samples (without reuse)",
+        ),
         ({"data": {"distractors": [4, 1]}}, "my.toml: data: distractors"),
         ({"teacher": {"type": "oracle"}}, "my.toml: teacher: "),
         ({"teacher": {"type": "llm", "model": "m"}}, "my.toml: teacher.base_url: "),
@@ -188,7 +191,7 @@ def test_the_quickstart_holds_seed_back_that_its_warm_start_has_not_seen() -> No
 
 def test_the_static_baseline_trains_on_all_that_the_warm_start_leaves() -> None:
     config = load_config(ROOT / "configs" / "ablations" / "static.toml")
-    rest = loop_seed(made_up_samples(config.data.samples), config.warm_start)
+    rest = loop_seed(made_up_samples(config.data.samples), config)
     assert config.merge.static and first_share(rest, config.merge) == rest
 
 

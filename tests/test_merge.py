@@ -10,8 +10,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from looptool.config import MergeConfig, WarmStartConfig
-from looptool.merge import first_share, loop_seed, pick_merge, seed_share
+from looptool.config import Config, MergeConfig, SeedConfig, TrainConfig, WarmStartConfig
+from looptool.merge import (
+    first_share,
+    loop_seed,
+    pick_merge,
+    seed_share,
+    validation_seed,
+    warm_start_seed,
+)
 from looptool.records import (
     Expansion,
     Judgement,
@@ -144,11 +151,29 @@ def test_the_static_baseline_keeps_the_first_dataset() -> None:
     assert kept == [made("a"), made("b")]
 
 
-@pytest.mark.parametrize(("reuse", "left"), [(True, 8), (False, 5)])
-def test_the_loop_leaves_the_warm_start_its_samples_if_told_to(reuse: bool, left: int) -> None:
+@pytest.mark.parametrize(("reuse", "first"), [(True, 0), (False, 3)])
+@pytest.mark.parametrize("kept_out", [0, 2])
+def test_the_loop_leaves_the_warm_start_its_samples_if_told_to(
+    reuse: bool, first: int, kept_out: int
+) -> None:
     train = [made(str(number)) for number in range(8)]
-    pool = loop_seed(train, WarmStartConfig(samples=3, reuse=reuse))
-    assert list(pool) == train[-left:]
+    config = Config(
+        warm_start=WarmStartConfig(samples=3, reuse=reuse),
+        train=TrainConfig(validation_samples=kept_out),
+        data=SeedConfig(samples=8),
+    )
+    assert list(loop_seed(train, config)) == train[first : 8 - kept_out]
+    assert list(warm_start_seed(train, config)) == train[:3]
+
+
+def test_nothing_is_trained_on_what_validates() -> None:
+    train = [made(str(number)) for number in range(8)]
+    config = Config(warm_start=WarmStartConfig(samples=7), train=TrainConfig(validation_samples=3))
+    assert list(validation_seed(train, config)) == train[5:]
+    assert list(warm_start_seed(train, config)) == train[:5]
+    assert not {s.id for s in validation_seed(train, config)} & {
+        s.id for s in (*loop_seed(train, config), *warm_start_seed(train, config))
+    }
 
 
 def dealt(train: list[Sample], config: MergeConfig, rounds: list[int]) -> list[list[Sample]]:

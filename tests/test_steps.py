@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +19,20 @@ from looptool.config import (
 )
 from looptool.errors import UserError
 from looptool.models.load import model_hash
-from looptool.records import Checkpoint, Label, Message, Sample, Scenario, Seed
+from looptool.records import (
+    Checkpoint,
+    Label,
+    Match,
+    Message,
+    ParsedOutput,
+    ProbeResult,
+    Sample,
+    Scenario,
+    Seed,
+)
 from looptool.runs.run import Run
 from looptool.steps import Steps
+from looptool.train.stats import TrainStats
 from looptool.work import Silent
 
 SAID = (Message(role="user", content="Hello."),)
@@ -86,6 +97,58 @@ def test_the_learning_rate_sinks_from_round_to_round(
             with pytest.raises(Loaded):
                 Steps(run).train(round, base, [SAMPLE], [])
     assert rates == [8e-6, 4e-6, 2e-6]
+
+
+def test_a_policy_that_validation_finds_worse_is_not_taken(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    right = {"start": 2, "1": 1, "2": 3, "3": 2}  # of three validation samples, by path
+    probed: list[str] = []
+
+    def train(*args: Any) -> tuple[Checkpoint, TrainStats]:
+        out: Path = args[5]
+        number = out.name.removeprefix("round-")
+        (out / number).mkdir(parents=True)
+        return Checkpoint(name=out.name, path=str(out / number), base="x"), TrainStats()
+
+    def probe(
+        config: object, name: str, engine: Callable[[], Path], samples: Sequence[Sample], *_: object
+    ) -> list[ProbeResult]:
+        assert [s.id for s in samples] == [s.id for s in seed.train[-3:]]
+        probed.append(engine().name)
+        return [
+            ProbeResult(
+                sample_id=sample.id,
+                checkpoint=name,
+                output="",
+                parsed=ParsedOutput(),
+                match=Match(matched=at < right[probed[-1]]),
+                perplexity=1.0,
+                num_tokens=1,
+            )
+            for at, sample in enumerate(samples)
+        ]
+
+    monkeypatch.setattr("looptool.train.grpo.train", train)
+    monkeypatch.setattr("looptool.probe.gcp.probe", probe)
+    monkeypatch.setattr("looptool.models.load.is_whole", lambda path: True)
+    monkeypatch.setattr(Steps, "_engine", lambda self, policy: Path(policy.path))
+    texts = [(Message(role="user", content=f"Hello {n}."),) for n in range(9)]
+    chat = [Sample.create((), said, Label(content="Hello!"), Scenario.CHAT) for said in texts]
+    seed = Seed(train=tuple(chat), held_out=())
+    config = Config(rounds=3, train=TrainConfig(validation_samples=3))
+    policy = Checkpoint(name="warm-start", path=str(tmp_path / "start"), base="x")
+    with Run(tmp_path, config, Silent()) as run:
+        steps = Steps(run)
+        monkeypatch.setattr(steps, "seed", lambda: seed)
+        assert [s.id for s in steps.first_dataset(seed)] == [s.id for s in chat[:6]][:4]
+        taken = []
+        for round in (1, 2, 3):
+            policy = steps.train(round, policy, [SAMPLE], [])
+            assert policy.name == f"round-{round}"
+            taken.append(Path(policy.path).name)
+    assert taken == ["start", "2", "2"]
+    assert probed == ["start", "1", "2", "3"]  # what stands is not measured again
 
 
 def test_the_hash_of_the_base_model_joins_the_provenance(run: Run, tiny_policy: Path) -> None:

@@ -202,7 +202,10 @@ class TrainConfig(_Section):
     label_guidance: bool = False
     """Where a group is all wrong, let its label take the place of one completion (LUFFY, arXiv
     2504.14945), so that it teaches what is right: for small policies, to which GRPO has else
-    nothing to say about what they never do."""
+    nothing to say about what they never do. How to call is learned so, not whether to."""
+    validation_samples: Count = 0
+    """Seed samples that are never trained on. A round's policy that is right on fewer of them than
+    the one before it is not taken (as in AlphaGo Zero, doi 10.1038/nature24270)."""
     vllm: bool = False
     """Rollouts by vLLM, through TRL and on the same GPU, in place of LoopTool's engine. A training
     that was killed then goes on with other draws than it would have had."""
@@ -291,10 +294,11 @@ class Config(_Section):
     @model_validator(mode="after")
     def _leaves_the_loop_something(self) -> Self:
         taken = 0 if self.warm_start.reuse else self.warm_start.samples
+        taken += self.train.validation_samples
         if taken >= self.data.samples:
             raise ValueError(
-                f"warm_start.samples: without reuse, {taken} leave the loop none of "
-                f"data.samples = {self.data.samples}; raise data.samples"
+                f"warm_start.samples (without reuse) and train.validation_samples: {taken} leave "
+                f"the loop none of data.samples = {self.data.samples}; raise data.samples"
             )
         return self
 

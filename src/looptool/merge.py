@@ -11,7 +11,7 @@ import math
 from collections.abc import Iterable, Sequence, Set
 from typing import Protocol
 
-from looptool.config import MergeConfig, WarmStartConfig
+from looptool.config import Config, MergeConfig
 from looptool.records import Expansion, Judgement, Origin, ProbeResult, Sample, Verdict
 from looptool.verify.correct import corrected
 
@@ -113,9 +113,24 @@ def hardest(
     return [s for ranked in (calls, words) for s in ranked[: round(share * len(ranked))]]
 
 
-def loop_seed(train: Sequence[Sample], config: WarmStartConfig) -> Sequence[Sample]:
-    """The training samples of the seed that the loop may use."""
-    return train if config.reuse else train[config.samples :]
+def validation_seed(train: Sequence[Sample], config: Config) -> Sequence[Sample]:
+    """The samples of the seed that are never trained on: its last ones."""
+    return train[_num_trained(train, config) :]
+
+
+def warm_start_seed(train: Sequence[Sample], config: Config) -> Sequence[Sample]:
+    """The samples of the seed that the warm start uses."""
+    return train[: min(config.warm_start.samples, _num_trained(train, config))]
+
+
+def loop_seed(train: Sequence[Sample], config: Config) -> Sequence[Sample]:
+    """The samples of the seed that the loop may train on."""
+    first = 0 if config.warm_start.reuse else config.warm_start.samples
+    return train[first : _num_trained(train, config)]
+
+
+def _num_trained(train: Sequence[Sample], config: Config) -> int:
+    return max(0, len(train) - config.train.validation_samples)
 
 
 def first_share(train: Sequence[Sample], config: MergeConfig) -> list[Sample]:

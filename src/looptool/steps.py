@@ -22,11 +22,13 @@ from looptool.records import (
     Origin,
     ProbeResult,
     Sample,
+    Score,
     Seed,
 )
 from looptool.runs.run import Run
 from looptool.seeding import Seeding
 from looptool.teaching import Teaching
+from looptool.validating import better
 
 if TYPE_CHECKING:
     from looptool.models.engine import Engine
@@ -76,6 +78,7 @@ class Steps:
         """The first policy: the base model, taught the format first if it cannot call tools."""
 
         def start() -> Checkpoint:
+            from looptool.merge import warm_start_seed
             from looptool.train.warm_start import warm_start
 
             base = self._base()
@@ -88,7 +91,7 @@ class Steps:
                 config,
                 self.policy,
                 base,
-                seed.train[: config.samples],
+                warm_start_seed(seed.train, self.config),
                 self.run.paths.folder("warm-start"),
                 self.config.seed,
                 self.run.progress,
@@ -113,7 +116,10 @@ class Steps:
         dataset: Sequence[Sample],
         probes: Sequence[ProbeResult],
     ) -> Checkpoint:
-        """GRPO from `policy` on; what the last probe knew helps to choose the prompts."""
+        """GRPO from `policy` on; what the last probe knew helps to choose the prompts.
+
+        Where validation finds the new policy worse, the round goes on with the old one.
+        """
         from looptool.train.stats import TrainStats
 
         name = f"round-{round}/train"
@@ -135,7 +141,7 @@ class Steps:
             self.run.forget(f"{name}/stats")
             self.run.once(f"{name}/stats", TrainStats, lambda: stats)
             self.run.say(f"train: {stats.summary()}")
-            return new
+            return self._better(round, policy, new)
 
         return self._checkpoint(f"{name}/policy", trained, f"round-{round + 1}/train/policy")
 
@@ -340,10 +346,24 @@ class Steps:
             kept = self.run.once(name, Checkpoint, portable)
         return kept.model_copy(update={"path": paths.located(kept.path)})
 
+    def _better(self, round: int, before: Checkpoint, after: Checkpoint) -> Checkpoint:
+        from looptool.evaluate.bootstrap import score
+        from looptool.merge import validation_seed
+        from looptool.probe.gcp import probe
+
+        samples = validation_seed(self.seed().train, self.config)
+
+        def accuracy(policy: Checkpoint, name: str) -> Score:
+            engine, work = lambda: self._engine(policy), self.run.work
+            probes = probe(self.policy, policy.name, engine, samples, work, name)
+            return score([result.match.matched for result in probes])
+
+        return better(self.run, round, before, after, accuracy) if samples else after
+
     def _loop_seed(self, seed: Seed) -> Sequence[Sample]:
         from looptool.merge import loop_seed
 
-        if pool := loop_seed(seed.train, self.config.warm_start):
+        if pool := loop_seed(seed.train, self.config):
             return pool
         raise UserError(f"warm_start: all {len(seed.train)} samples are used; raise data.samples")
 
@@ -356,9 +376,9 @@ class Steps:
         from looptool.models.engine import load_engine
 
         loaded: tuple[str, Engine] | None = self.__dict__.get("_loaded")
-        if loaded is None or loaded[0] != policy.name:
+        if loaded is None or loaded[0] != policy.path:
             self.__dict__["_loaded"] = None
             rows = self.config.probe.batch_size
-            loaded = (policy.name, load_engine(self.policy, policy, max_rows=rows))
+            loaded = (policy.path, load_engine(self.policy, policy, max_rows=rows))
             self.__dict__["_loaded"] = loaded
         return loaded[1]

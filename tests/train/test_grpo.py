@@ -15,10 +15,11 @@ from looptool.config import LoraConfig, PolicyConfig, TrainConfig
 from looptool.errors import UserError
 from looptool.models.engine import Completion, Engine, Sampling
 from looptool.models.load import load_tokenizer
-from looptool.records import Checkpoint, Sample
+from looptool.records import Checkpoint, Label, Sample, ToolCall
 from looptool.train import grpo
 from looptool.train.logprobs import plain_logps
 from looptool.train.packing import Group
+from looptool.train.rollouts import Rollout
 from looptool.train.stats import TrainStats
 from looptool.work import Silent
 
@@ -172,10 +173,31 @@ def test_prompts_that_are_all_too_long_are_the_users_to_mend(
         grpo.train(CONFIG, short, start, samples, {}, tmp_path, "x", 0, Silent())
 
 
-def test_a_group_that_is_all_wrong_learns_from_its_label(
-    run: Trainer, policy: PolicyConfig, start: Checkpoint, samples: list[Sample]
+@pytest.mark.parametrize(("calling", "guided"), [(3, True), (0, False)])
+def test_a_group_that_is_all_wrong_learns_from_its_label_how_to_call_and_not_whether(
+    run: Trainer,
+    policy: PolicyConfig,
+    start: Checkpoint,
+    samples: list[Sample],
+    monkeypatch: pytest.MonkeyPatch,
+    calling: int,
+    guided: bool,
 ) -> None:
     chat = load_format(policy.format, load_tokenizer(start))
+    wrong, words = (
+        list(chat.completion_ids(label))
+        for label in (Label(calls=(ToolCall(name="tool_9"),)), Label(content="No."))
+    )
+    batches: list[list[list[int]]] = []
+    whole = grpo.ToolTrainer._to_batch
+
+    def say(self: Engine, prompts: list[list[int]], *_: object) -> list[list[Completion]]:
+        said = [wrong] * calling + [words] * (4 - calling)
+        return [[Completion(i, ids) for ids in said] for i in range(len(prompts))]
+
+    def noted(self: Any, used: list[Rollout], drawn: list[Rollout]) -> Any:
+        batches.extend([member.ids for member in group.members()] for group in used)
+        return whole(self, used, drawn)
 
     def likelihood(checkpoint: Checkpoint) -> float:
         model = LlamaForCausalLM.from_pretrained(checkpoint.path)
@@ -188,13 +210,20 @@ def test_a_group_that_is_all_wrong_learns_from_its_label(
         with torch.no_grad():
             return sum(float(plain_logps(model, group).sum()) for group in groups)
 
+    monkeypatch.setattr(Engine, "generate_all", say)
+    monkeypatch.setattr(grpo.ToolTrainer, "_to_batch", noted)
     update = {"label_guidance": True, "max_completion_tokens": 128, "steps": 2}
     trained, stats = run(CONFIG.model_copy(update=update))
+    assert all(step.mean_reward == 0 for step in stats.steps)  # what the policy sampled itself
+    if not guided:
+        assert all(step.groups_wrong == 6 and not step.groups_guided for step in stats.steps)
+        return
     assert [(s.groups_guided, s.groups_used, s.groups_wrong) for s in stats.steps] == [
         (3, 3, 0)
     ] * 2
-    assert all(step.mean_reward == 0 for step in stats.steps)  # what the policy sampled itself
     assert "6 of them by their label" in stats.summary()
+    labels = {tuple(chat.completion_ids(sample.label)) for sample in samples}
+    assert all(batch[:-1] == [wrong] * 3 and tuple(batch[-1]) in labels for batch in batches)
     assert likelihood(trained) > likelihood(start) + 10
 
 

@@ -27,6 +27,7 @@ from looptool.runs.run import stored_config
 from looptool.runs.store import read_records
 from looptool.teachers.base import Bill
 from looptool.train.stats import TrainStats
+from looptool.validating import Validation
 from looptool.verify.calibrate import Calibration
 
 T = TypeVar("T")
@@ -47,6 +48,7 @@ class RoundHistory:
     number: int
     dataset: Sequence[Sample]
     stats: TrainStats | None = None
+    validation: Validation | None = None
     probes: Sequence[ProbeResult] | None = None
     judgements: Sequence[Judgement] | None = None
     expansions: Sequence[Expansion] | None = None
@@ -136,17 +138,19 @@ def read_history(paths: Paths) -> History:
 
 def _rounds(paths: Paths, config: Config, train: Sequence[Sample]) -> list[RoundHistory]:
     rounds: list[RoundHistory] = []
-    pool = loop_seed(train, config.warm_start)
+    pool = loop_seed(train, config)
     dataset: Sequence[Sample] | None = first_share(pool, config.merge) if train else None
     for number in range(1, config.rounds + 1):
         if dataset is None:
             break
         name = f"round-{number}"
         stats = _stored(paths, f"{name}/train/stats", TrainStats)
+        validation = _stored(paths, f"{name}/validation", Validation)
         found = RoundHistory(
             number=number,
             dataset=dataset,
             stats=stats[0] if stats else None,
+            validation=validation[0] if validation else None,
             probes=_stored(paths, f"{name}/probes", ProbeResult),
             judgements=_stored(paths, f"{name}/judgements", Judgement),
             expansions=_stored(paths, f"{name}/expansions", Expansion),

@@ -26,7 +26,7 @@ from looptool.train.checkpoint import load_progress, save_progress
 from looptool.train.logprobs import causal_lm
 from looptool.train.optimizer import MasterAdamW
 from looptool.train.reward import reward
-from looptool.train.rollouts import Rollout, advantages, padded
+from looptool.train.rollouts import Member, Rollout, advantages, padded
 from looptool.train.schedule import warmup_then_decay
 from looptool.train.stats import StepStats, TrainStats
 from looptool.train.task import Task
@@ -202,8 +202,8 @@ class ToolTrainer(SharedPrefixGRPOTrainer):
             rewards = reward(task.chat, task.chooser.samples[index], ids)
             right = sum(map(int, rewards))
             task.chooser.learn(index, right, len(rewards) - right)
-            label = self._label(index) if not right else None
-            groups.append(Rollout(index, completions, rewards, label))
+            guided = None if right else self._with_label(index, completions)
+            groups.append(Rollout(index, completions, rewards, guided))
         return groups
 
     def _complete(self, indices: list[int], step: int, draw: int) -> list[list[Completion]]:
@@ -229,19 +229,35 @@ class ToolTrainer(SharedPrefixGRPOTrainer):
         size = config.group_size
         return [sampled[first : first + size] for first in range(0, len(sampled), size)]
 
-    def _label(self, index: int) -> list[int] | None:
-        """The sample's label as a completion, where groups may learn from it and it is one."""
+    def _with_label(self, index: int, completions: list[Completion]) -> list[Member] | None:
+        """The members of an all-wrong group that its label joins, where that may and can be.
+
+        Beside a label that calls, completions that do not call leave: a call that is likely to be
+        wrong is no better than words, so whether to call is left to what rewards tell.
+        """
         task, sample = self.task, self.task.chooser.samples[index]
         if not task.config.label_guidance:
             return None
-        ids = list(task.chat.completion_ids(sample.label))
-        fits = len(ids) <= task.config.max_completion_tokens
-        return ids if fits and reward(task.chat, sample, [ids]) == [1.0] else None
+        label = list(task.chat.completion_ids(sample.label))
+        fits = len(label) <= task.config.max_completion_tokens
+        if not fits or reward(task.chat, sample, [label]) != [1.0]:
+            return None
+        kin = [
+            Member(completion.ids, completion.logps, 0.0)
+            for completion in completions
+            if not sample.label.calls
+            or task.chat.parse(task.chat.decode(completion.ids)).begins_call
+        ]
+        return [*kin[: len(completions) - 1], Member.label(label)] if kin else None
 
     def _to_batch(self, used: list[Rollout], drawn: list[Rollout]) -> Batch:
         """Padded tensors of the groups that teach; the loss is divided by all tokens drawn."""
         members = [group.members() for group in used]
-        prompts = [self.task.prompts[group.index] for group in used for _ in group.rewards]
+        prompts = [
+            self.task.prompts[group.index]
+            for group, rows in zip(used, members, strict=True)
+            for _ in rows
+        ]
         completions = [member.ids for group in members for member in group]
         device, pad = self.accelerator.device, self._tokenizer.pad_token_id
         prompt_ids, prompt_mask = padded(prompts, pad, left=True)
@@ -298,7 +314,7 @@ class ToolTrainer(SharedPrefixGRPOTrainer):
             groups_right=sum(min(group.rewards) == 1 for group in groups),
             groups_wrong=sum(max(group.rewards) == 0 and not group.teaches for group in groups),
             groups_used=len(used),
-            groups_guided=sum(group.label is not None for group in used),
+            groups_guided=sum(group.guided is not None for group in used),
             completions=len(lengths),
             completion_tokens=sum(lengths),
             truncated=sum(not each.stopped for each in completions),

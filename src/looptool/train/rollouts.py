@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -11,37 +12,39 @@ from looptool.models.engine import Completion
 
 
 @dataclass
-class Rollout:
-    """The completions of one sample's prompt, their rewards, and a label that joins them."""
-
-    index: int
-    completions: list[Completion]
-    rewards: list[float]
-    label: list[int] | None = None
-
-    @property
-    def teaches(self) -> bool:
-        """Whether the group's rewards differ, its label counted where it has joined."""
-        return self.label is not None or min(self.rewards) != max(self.rewards)
-
-    def members(self) -> list[Member]:
-        """What the update is made of: a label stands for the last completion."""
-        members = [
-            Member(completion.ids, completion.logps, reward)
-            for completion, reward in zip(self.completions, self.rewards, strict=True)
-        ]
-        if self.label is not None:
-            members[-1] = Member(self.label, [float("nan")] * len(self.label), 1.0)
-        return members
-
-
-@dataclass
 class Member:
     """One completion of a group: tokens, log-probs at sampling (nan where not sampled), reward."""
 
     ids: list[int]
     logps: list[float]
     reward: float
+
+    @classmethod
+    def label(cls, ids: list[int]) -> Member:
+        """A label in the place of a completion: right, and sampled by nobody."""
+        return cls(ids, [math.nan] * len(ids), 1.0)
+
+
+@dataclass
+class Rollout:
+    """The completions of one sample's prompt and their rewards; with its label, if that joins."""
+
+    index: int
+    completions: list[Completion]
+    rewards: list[float]
+    guided: list[Member] | None = None
+
+    @property
+    def teaches(self) -> bool:
+        """Whether the members' rewards differ."""
+        return self.guided is not None or min(self.rewards) != max(self.rewards)
+
+    def members(self) -> list[Member]:
+        """What the update is made of."""
+        return self.guided or [
+            Member(completion.ids, completion.logps, reward)
+            for completion, reward in zip(self.completions, self.rewards, strict=True)
+        ]
 
 
 def advantages(members: Sequence[Member]) -> list[float]:
