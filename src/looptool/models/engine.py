@@ -35,7 +35,7 @@ WORTH_SHARING = 16
 
 
 STEP_PRICES = {
-    "cpu": Prices(step=35.0, row=2.7, token=1.0, depth=0.3),
+    "cpu": Prices(step=44.0, row=2.3, token=1.1, depth=0.3),
     "cuda": Prices(step=100.0, row=0.1, token=0.1, depth=0.05),
 }
 """By which drafts are cut: milliseconds on a CPU (docs/performance.md); for a GPU what is to be
