@@ -11,15 +11,12 @@ itself, which drafts make look better than they are.
 
 from __future__ import annotations
 
-import argparse
 import json
 import statistics
-import tempfile
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from probe import seed_prompts
+from probe import load_policy, options_of, seed_prompts
 
 if TYPE_CHECKING:
     from looptool.models.engine import Engine, Sampling
@@ -31,20 +28,12 @@ PROMPT = 450
 
 
 def main() -> None:
-    options = _options()
+    options = options_of(__doc__, prompts=64, tokens=192).parse_args()
     import torch
 
-    from looptool.chat import load_format
-    from looptool.config import PolicyConfig
     from looptool.models.engine import Engine, Sampling
-    from looptool.models.load import base_checkpoint, load_model, load_tokenizer
 
-    start = base_checkpoint(PolicyConfig(model=options.model), options.cache)
-    chat = load_format(PolicyConfig().format, load_tokenizer(start))
-    model: Any = load_model(start, options.dtype)
-    if options.layers:
-        del model.model.layers[options.layers :]
-        model.config.num_hidden_layers = options.layers
+    model, _, chat = load_policy(options)
     print(f"{str(model.dtype).removeprefix('torch.')}, {torch.get_num_threads()} threads")
     engine = Engine(model, chat)
     prompts = seed_prompts(chat, options.prompts)
@@ -139,20 +128,6 @@ def _saved(
     medians = {side: statistics.median(runs) for side, runs in seconds.items()}
     figures |= {f"{side}_s": round(median, 2) for side, median in medians.items()}
     return figures | {"without_over_drafts": round(medians["without"] / medians["drafts"], 2)}
-
-
-def _options() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--prompts", type=int, default=64)
-    parser.add_argument("--tokens", type=int, default=192, help="at most so many new ones")
-    parser.add_argument("--dtype", choices=("auto", "bfloat16", "float32"), default="auto")
-    parser.add_argument("--repeats", type=int, default=3)
-    parser.add_argument("--model", default="smollm2-135m")
-    parser.add_argument("--layers", type=int, default=0, help="keep only the first layers")
-    parser.add_argument("--cache", type=Path, default=Path(tempfile.gettempdir()) / "looptool")
-    return parser.parse_args()
 
 
 if __name__ == "__main__":

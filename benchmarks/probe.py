@@ -31,18 +31,9 @@ def main() -> None:
     options = _options()
     import torch
 
-    from looptool.chat import load_format
-    from looptool.config import PolicyConfig
     from looptool.models.engine import Engine
-    from looptool.models.load import base_checkpoint, load_model, load_tokenizer
 
-    start = base_checkpoint(PolicyConfig(model=options.model), options.cache)
-    tokenizer = load_tokenizer(start)
-    chat = load_format(PolicyConfig().format, tokenizer)
-    model: Any = load_model(start, options.dtype)
-    if options.layers:
-        del model.model.layers[options.layers :]
-        model.config.num_hidden_layers = options.layers
+    model, tokenizer, chat = load_policy(options)
     prompts = seed_prompts(chat, options.prompts)
     lengths = sorted(len(prompt) for prompt in prompts)
     print(
@@ -79,6 +70,21 @@ def main() -> None:
     for name, value in figures.items():
         print(f"{name:36}{value}")
     print(json.dumps({"probe": {**figures, "seconds": seconds}}))
+
+
+def load_policy(options: argparse.Namespace) -> tuple[Any, Any, Any]:
+    """The model that the options name, as deep as they say, its tokenizer and its chat format."""
+    from looptool.chat import load_format
+    from looptool.config import PolicyConfig
+    from looptool.models.load import base_checkpoint, load_model, load_tokenizer
+
+    start = base_checkpoint(PolicyConfig(model=options.model), options.cache)
+    tokenizer = load_tokenizer(start)
+    model: Any = load_model(start, options.dtype)
+    if options.layers:
+        del model.model.layers[options.layers :]
+        model.config.num_hidden_layers = options.layers
+    return model, tokenizer, load_format(PolicyConfig().format, tokenizer)
 
 
 def seed_prompts(chat: Any, num: int) -> list[list[int]]:
@@ -170,19 +176,27 @@ def _agreement(ours: Answers, peer: Answers) -> tuple[float, float]:
     return len(equal) / len(ours), apart
 
 
-def _options() -> argparse.Namespace:
+def options_of(doc: str | None, **defaults: int) -> argparse.ArgumentParser:
+    """The options of a program that decodes with a policy."""
     parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+        description=doc, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--prompts", type=int, default=200)
-    parser.add_argument("--tokens", type=int, default=128, help="at most so many new ones")
-    parser.add_argument("--batch", type=int, default=16, help="rows of the peer's batches")
-    parser.add_argument("--sorted", action="store_true", help="the peer sorts by length, too")
+    parser.add_argument("--prompts", type=int, default=defaults["prompts"])
+    parser.add_argument(
+        "--tokens", type=int, default=defaults["tokens"], help="at most so many new ones"
+    )
     parser.add_argument("--dtype", choices=("auto", "bfloat16", "float32"), default="auto")
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--model", default="smollm2-135m")
     parser.add_argument("--layers", type=int, default=0, help="keep only the first layers")
     parser.add_argument("--cache", type=Path, default=Path(tempfile.gettempdir()) / "looptool")
+    return parser
+
+
+def _options() -> argparse.Namespace:
+    parser = options_of(__doc__, prompts=200, tokens=128)
+    parser.add_argument("--batch", type=int, default=16, help="rows of the peer's batches")
+    parser.add_argument("--sorted", action="store_true", help="the peer sorts by length, too")
     return parser.parse_args()
 
 

@@ -259,6 +259,7 @@ class ToolTrainer(SharedPrefixGRPOTrainer):
             for _ in rows
         ]
         completions = [member.ids for group in members for member in group]
+        signal = [advantage for group in members for advantage in advantages(group)]
         device, pad = self.accelerator.device, self._tokenizer.pad_token_id
         prompt_ids, prompt_mask = padded(prompts, pad, left=True)
         completion_ids, completion_mask = padded(completions, pad)
@@ -268,9 +269,7 @@ class ToolTrainer(SharedPrefixGRPOTrainer):
             "prompt_mask": prompt_mask.to(device),
             "completion_ids": completion_ids.to(device),
             "completion_mask": completion_mask.to(device),
-            "advantages": torch.tensor([x for group in members for x in advantages(group)]).to(
-                device
-            ),
+            "advantages": torch.tensor(signal, device=device),
             "num_items_in_batch": torch.tensor(num_tokens, device=device),
         }
         if used and (self.task.config.steps_per_batch > 1 or self.use_vllm):
