@@ -144,6 +144,19 @@ class LoraConfig(_Section):
     """Scaling numerator."""
 
 
+class LabelsConfig(_Section):
+    """Supervised steps on the labels of what the last probe did not find right (ReLIFT, arXiv
+    2506.07527), for small policies: GRPO has nothing to say about what they never do.
+    """
+
+    steps: Positive = 4
+    """Supervised steps after each batch of GRPO's completions."""
+    batch_tokens: Positive = 2048
+    """Tokens in one of them."""
+    learning_rate: float = Field(default=1e-4, gt=0)
+    """Peak of a round; it runs as GRPO's does."""
+
+
 class WarmStartConfig(_Section):
     """Supervised training before the first round, for a model with no tool skill."""
 
@@ -190,7 +203,7 @@ class TrainConfig(_Section):
     temperature: float = Field(default=1.0, gt=0)
     """Sampling temperature of the rollouts."""
     max_completion_tokens: Positive = 128
-    """Where a rollout is cut; labels longer than this are not trained on."""
+    """Where a rollout is cut; no longer label can be rewarded."""
     max_grad_norm: float = Field(default=1.0, gt=0)
     """Gradient clipping."""
     lora: LoraConfig | None = None
@@ -199,10 +212,8 @@ class TrainConfig(_Section):
     """Forward each prompt once a group; false takes TRL's plain path."""
     choose_prompts: bool = True
     """Prefer prompts whose groups are likely to be neither all right nor all wrong."""
-    label_guidance: bool = False
-    """Where a group is all wrong, let its label take the place of one completion (LUFFY, arXiv
-    2504.14945), so that it teaches what is right: for small policies, to which GRPO has else
-    nothing to say about what they never do. How to call is learned so, not whether to."""
+    labels: LabelsConfig | None = None
+    """Supervised steps in turn with GRPO's; none unless given."""
     validation_samples: Count = 0
     """Seed samples that are never trained on. A round's policy that is right on fewer of them than
     the one before it is not taken (as in AlphaGo Zero, doi 10.1038/nature24270)."""
@@ -215,9 +226,13 @@ class TrainConfig(_Section):
     """Tracker, by TRL's own switch."""
 
     def in_round(self, round: int) -> TrainConfig:
-        """These settings with the learning rate of a round, which count from 1."""
-        rate = self.learning_rate * self.learning_rate_decay ** (round - 1)
-        return self.model_copy(update={"learning_rate": rate})
+        """These settings with the learning rates of a round, which count from 1."""
+        share = self.learning_rate_decay ** (round - 1)
+        update: dict[str, Any] = {"learning_rate": self.learning_rate * share}
+        if self.labels:
+            lower = {"learning_rate": self.labels.learning_rate * share}
+            update["labels"] = self.labels.model_copy(update=lower)
+        return self.model_copy(update=update)
 
     @property
     def steps_per_batch(self) -> int:

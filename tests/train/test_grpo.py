@@ -11,15 +11,15 @@ from tests.train.ends import Killed, same_weights
 from transformers import LlamaForCausalLM
 
 from looptool.chat import load_format
-from looptool.config import LoraConfig, PolicyConfig, TrainConfig
+from looptool.config import LabelsConfig, LoraConfig, PolicyConfig, TrainConfig
 from looptool.errors import UserError
 from looptool.models.engine import Completion, Engine, Sampling
 from looptool.models.load import load_tokenizer
-from looptool.records import Checkpoint, Label, Sample, ToolCall
+from looptool.records import Checkpoint, Label, Match, ParsedOutput, ProbeResult, Sample
 from looptool.train import grpo
+from looptool.train.labels import Labels
 from looptool.train.logprobs import plain_logps
 from looptool.train.packing import Group
-from looptool.train.rollouts import Rollout
 from looptool.train.stats import TrainStats
 from looptool.work import Silent
 
@@ -31,6 +31,7 @@ CONFIG = TrainConfig(
     learning_rate=3e-3,
     checkpoint_every=2,
 )
+LABELS = LabelsConfig(steps=2, batch_tokens=256, learning_rate=1e-3)
 Rule = Callable[[list[int]], float]
 
 
@@ -65,17 +66,23 @@ def run(policy: PolicyConfig, start: Checkpoint, samples: list[Sample], tmp_path
 
 
 @pytest.mark.parametrize(
-    ("mini_batches", "num_iterations", "kills"), [(1, 1, (1, 3)), (2, 1, (3,)), (1, 2, (3,))]
+    ("mini_batches", "num_iterations", "labels", "kills"),
+    [(1, 1, True, (1, 3)), (1, 1, False, (3,)), (2, 1, True, (3,)), (1, 2, True, (3,))],
 )
 def test_a_killed_training_ends_as_an_undisturbed_one(
     run: Trainer,
     monkeypatch: pytest.MonkeyPatch,
     mini_batches: int,
     num_iterations: int,
+    labels: bool,
     kills: tuple[int, ...],
 ) -> None:
     score(monkeypatch, even)
-    update = {"mini_batches": mini_batches, "num_iterations": num_iterations}
+    update = {
+        "mini_batches": mini_batches,
+        "num_iterations": num_iterations,
+        "labels": LABELS if labels else None,
+    }
     config = CONFIG.model_copy(update=update)
     whole, stats = run(config)
     for kill_after in kills:
@@ -173,31 +180,20 @@ def test_prompts_that_are_all_too_long_are_the_users_to_mend(
         grpo.train(CONFIG, short, start, samples, {}, tmp_path, "x", 0, Silent())
 
 
-@pytest.mark.parametrize(("calling", "guided"), [(3, True), (0, False)])
-def test_a_group_that_is_all_wrong_learns_from_its_label_how_to_call_and_not_whether(
+def says_words(self: Engine, prompts: list[list[int]], *_: object) -> list[list[Completion]]:
+    """A policy that never calls."""
+    words = list(self.format.completion_ids(Label(content="No.")))
+    return [[Completion(i, words) for _ in range(4)] for i in range(len(prompts))]
+
+
+def test_what_is_never_right_is_learned_from_labels(
     run: Trainer,
     policy: PolicyConfig,
     start: Checkpoint,
     samples: list[Sample],
     monkeypatch: pytest.MonkeyPatch,
-    calling: int,
-    guided: bool,
 ) -> None:
     chat = load_format(policy.format, load_tokenizer(start))
-    wrong, words = (
-        list(chat.completion_ids(label))
-        for label in (Label(calls=(ToolCall(name="tool_9"),)), Label(content="No."))
-    )
-    batches: list[list[list[int]]] = []
-    whole = grpo.ToolTrainer._to_batch
-
-    def say(self: Engine, prompts: list[list[int]], *_: object) -> list[list[Completion]]:
-        said = [wrong] * calling + [words] * (4 - calling)
-        return [[Completion(i, ids) for ids in said] for i in range(len(prompts))]
-
-    def noted(self: Any, used: list[Rollout], drawn: list[Rollout]) -> Any:
-        batches.extend([member.ids for member in group.members()] for group in used)
-        return whole(self, used, drawn)
 
     def likelihood(checkpoint: Checkpoint) -> float:
         model = LlamaForCausalLM.from_pretrained(checkpoint.path)
@@ -210,29 +206,45 @@ def test_a_group_that_is_all_wrong_learns_from_its_label_how_to_call_and_not_whe
         with torch.no_grad():
             return sum(float(plain_logps(model, group).sum()) for group in groups)
 
-    monkeypatch.setattr(Engine, "generate_all", say)
-    monkeypatch.setattr(grpo.ToolTrainer, "_to_batch", noted)
-    update = {"label_guidance": True, "max_completion_tokens": 128, "steps": 2}
-    trained, stats = run(CONFIG.model_copy(update=update))
-    assert all(step.mean_reward == 0 for step in stats.steps)  # what the policy sampled itself
-    if not guided:
-        assert all(step.groups_wrong == 6 and not step.groups_guided for step in stats.steps)
-        return
-    assert [(s.groups_guided, s.groups_used, s.groups_wrong) for s in stats.steps] == [
-        (3, 3, 0)
-    ] * 2
-    assert "6 of them by their label" in stats.summary()
-    labels = {tuple(chat.completion_ids(sample.label)) for sample in samples}
-    assert all(batch[:-1] == [wrong] * 3 and tuple(batch[-1]) in labels for batch in batches)
+    monkeypatch.setattr(Engine, "generate_all", says_words)
+    trained, stats = run(CONFIG.model_copy(update={"labels": LABELS}))
+    assert all(step.groups_used == 0 and step.labels for step in stats.steps)
+    assert stats.steps[-1].label_loss < stats.steps[0].label_loss
+    assert f"{sum(step.labels for step in stats.steps)} labels learned" in stats.summary()
     assert likelihood(trained) > likelihood(start) + 10
 
 
-def test_a_label_that_is_too_long_for_a_completion_guides_nothing(
-    run: Trainer, start: Checkpoint
+def test_only_labels_that_the_probe_did_not_find_right_are_learned(
+    policy: PolicyConfig, start: Checkpoint, samples: list[Sample]
 ) -> None:
-    trained, stats = run(CONFIG.model_copy(update={"label_guidance": True}))
-    assert all(step.groups_wrong == 6 and not step.groups_guided for step in stats.steps)
-    assert same_weights(trained, start)
+    chat = load_format(policy.format, load_tokenizer(start))
+    probes = {
+        sample.id: ProbeResult(
+            sample_id=sample.id,
+            checkpoint="round-1",
+            output="",
+            parsed=ParsedOutput(),
+            match=Match(matched=bool(i)),
+            perplexity=1.0,
+            num_tokens=1,
+        )
+        for i, sample in enumerate(samples[:2])
+    }
+    labels = Labels(LABELS, policy, chat, samples, probes, seed=0)
+    learned = [branch for group in labels.groups for branch in group.branches]
+    assert len(learned) == len(samples) - 1
+
+
+def test_every_label_has_its_turn_before_any_has_two(
+    policy: PolicyConfig, start: Checkpoint, samples: list[Sample]
+) -> None:
+    chat = load_format(policy.format, load_tokenizer(start))
+    labels = Labels(LABELS, policy, chat, samples, {}, seed=0)
+    batches = [batch for turn in range(20) for batch in labels.batches(turn)]
+    groups = [id(group) for batch in batches for group in batch]
+    assert len(batches) == 40
+    for first in range(0, len(groups) - len(labels.groups), len(labels.groups)):
+        assert len(set(groups[first : first + len(labels.groups)])) == len(labels.groups)
 
 
 class Vllm:

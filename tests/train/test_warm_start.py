@@ -13,8 +13,9 @@ from looptool.config import LoraConfig, PolicyConfig, WarmStartConfig
 from looptool.errors import UserError
 from looptool.records import Checkpoint, Label, Sample
 from looptool.train.schedule import warmup_then_decay
+from looptool.train.supervised import groups_of, supervised_step
 from looptool.train.trainable import trainable
-from looptool.train.warm_start import groups_of, supervised_step, warm_start
+from looptool.train.warm_start import warm_start
 from looptool.work import Silent
 
 

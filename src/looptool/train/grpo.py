@@ -9,7 +9,6 @@ label's error, and dividing would weigh it most (the bias is Dr. GRPO's point, a
 from __future__ import annotations
 
 import logging
-import math
 import shutil
 import time
 from collections.abc import Mapping, Sequence
@@ -23,10 +22,11 @@ from looptool.config import PolicyConfig, TrainConfig
 from looptool.models.engine import Completion, Sampling, engine_for
 from looptool.records import Checkpoint, ProbeResult, Sample
 from looptool.train.checkpoint import load_progress, save_progress
+from looptool.train.labels import Labels
 from looptool.train.logprobs import causal_lm
 from looptool.train.optimizer import MasterAdamW
 from looptool.train.reward import reward
-from looptool.train.rollouts import Member, Rollout, advantages, padded
+from looptool.train.rollouts import Rollout, padded
 from looptool.train.schedule import warmup_then_decay
 from looptool.train.stats import StepStats, TrainStats
 from looptool.train.task import Task
@@ -139,6 +139,9 @@ def _fit(
         optimizers=(optimizer, schedule),
     )
     trainer.remove_callback(PrinterCallback)
+    if task.labels:
+        shared = trainer.shared_prefix
+        trainer.add_callback(_LabelSteps(task, task.labels, model, optimizer, shared))
     trainer.add_callback(_Durable(task, optimizer, first, out / "progress", bar))
     trainer.check_shared_prefix(*task.probe_group())
     trainer.train()
@@ -202,8 +205,7 @@ class ToolTrainer(SharedPrefixGRPOTrainer):
             rewards = reward(task.chat, task.chooser.samples[index], ids)
             right = sum(map(int, rewards))
             task.chooser.learn(index, right, len(rewards) - right)
-            guided = None if right else self._with_label(index, completions)
-            groups.append(Rollout(index, completions, rewards, guided))
+            groups.append(Rollout(index, completions, rewards))
         return groups
 
     def _complete(self, indices: list[int], step: int, draw: int) -> list[list[Completion]]:
@@ -229,40 +231,14 @@ class ToolTrainer(SharedPrefixGRPOTrainer):
         size = config.group_size
         return [sampled[first : first + size] for first in range(0, len(sampled), size)]
 
-    def _with_label(self, index: int, completions: list[Completion]) -> list[Member] | None:
-        """The members of an all-wrong group that its label joins, where that may and can be.
-
-        Beside a label that calls, completions that do not call leave: a call that is likely to be
-        wrong is no better than words, so whether to call is left to what rewards tell.
-        """
-        task, sample = self.task, self.task.chooser.samples[index]
-        if not task.config.label_guidance:
-            return None
-        label = list(task.chat.completion_ids(sample.label))
-        fits = len(label) <= task.config.max_completion_tokens
-        if not fits or reward(task.chat, sample, [label]) != [1.0]:
-            return None
-        kin = [
-            Member(completion.ids, completion.logps, 0.0)
-            for completion in completions
-            if not sample.label.calls
-            or task.chat.parse(task.chat.decode(completion.ids)).begins_call
-        ]
-        return [*kin[: len(completions) - 1], Member.label(label)] if kin else None
-
     def _to_batch(self, used: list[Rollout], drawn: list[Rollout]) -> Batch:
         """Padded tensors of the groups that teach; the loss is divided by all tokens drawn."""
-        members = [group.members() for group in used]
-        prompts = [
-            self.task.prompts[group.index]
-            for group, rows in zip(used, members, strict=True)
-            for _ in rows
-        ]
-        completions = [member.ids for group in members for member in group]
-        signal = [advantage for group in members for advantage in advantages(group)]
+        members = [member for group in used for member in group.completions]
+        prompts = [self.task.prompts[group.index] for group in used for _ in group.completions]
+        signal = [advantage for group in used for advantage in group.advantages]
         device, pad = self.accelerator.device, self._tokenizer.pad_token_id
         prompt_ids, prompt_mask = padded(prompts, pad, left=True)
-        completion_ids, completion_mask = padded(completions, pad)
+        completion_ids, completion_mask = padded([member.ids for member in members], pad)
         num_tokens = sum(len(each.ids) for group in drawn for each in group.completions)
         batch = {
             "prompt_ids": prompt_ids.to(device),
@@ -275,17 +251,16 @@ class ToolTrainer(SharedPrefixGRPOTrainer):
         if used and (self.task.config.steps_per_batch > 1 or self.use_vllm):
             batch["old_per_token_logps"] = self._old_logps(batch)
         if used and self.use_vllm:
-            sampled = padded([member.logps for group in members for member in group], math.nan)[0]
+            sampled = padded([member.logps for member in members], 0.0)[0]
             batch["importance_sampling_ratio"] = self._ratios(batch, sampled.to(device))
         return batch
 
     def _ratios(self, batch: Batch, sampled_BC: torch.Tensor) -> torch.Tensor:
         """What a token of vLLM's is worth to the policy that trains, (B, C): TRL's correction.
 
-        The ratio of its chances here and there, cut above; 1 for a label, which nobody sampled.
+        The ratio of its chances here and there, cut above.
         """
-        apart: torch.Tensor = batch["old_per_token_logps"] - sampled_BC
-        ratios = apart.nan_to_num(nan=0.0).exp()
+        ratios: torch.Tensor = (batch["old_per_token_logps"] - sampled_BC).exp()
         return ratios.clamp(max=self.vllm_importance_sampling_clip_max)
 
     def _old_logps(self, batch: Batch) -> torch.Tensor:
@@ -311,9 +286,8 @@ class ToolTrainer(SharedPrefixGRPOTrainer):
             step=self.state.global_step,
             mean_reward=sum(rewards) / len(rewards),
             groups_right=sum(min(group.rewards) == 1 for group in groups),
-            groups_wrong=sum(max(group.rewards) == 0 and not group.teaches for group in groups),
+            groups_wrong=sum(max(group.rewards) == 0 for group in groups),
             groups_used=len(used),
-            groups_guided=sum(group.guided is not None for group in used),
             completions=len(lengths),
             completion_tokens=sum(lengths),
             truncated=sum(not each.stopped for each in completions),
@@ -331,6 +305,36 @@ class ToolTrainer(SharedPrefixGRPOTrainer):
         metrics["completions/clipped_ratio"].append(stats.truncated / stats.completions)
 
 
+class _LabelSteps(TrainerCallback):
+    """Supervised steps after each batch of completions."""
+
+    def __init__(
+        self,
+        task: Task,
+        labels: Labels,
+        model: torch.nn.Module,
+        optimizer: MasterAdamW,
+        shared_prefix: bool,
+    ) -> None:
+        self.task, self.labels = task, labels
+        self.model, self.optimizer = model, optimizer
+        self.shared_prefix = shared_prefix
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        config = self.task.config
+        done, unfinished = divmod(state.global_step, config.steps_per_batch)
+        if unfinished:  # the policy that sampled is the one that its ratios are about
+            return
+        began = time.perf_counter()
+        rate = warmup_then_decay(state.global_step - 1, config.steps, config.warmup_steps)
+        seen, loss = self.labels.learn(
+            self.model, self.optimizer, done - 1, rate, self.shared_prefix
+        )
+        seconds = time.perf_counter() - began
+        update = {"labels": seen, "label_loss": loss, "label_seconds": seconds}
+        self.task.stats[-1] = self.task.stats[-1].model_copy(update=update)
+
+
 class _Durable(TrainerCallback):
     """Begins at the step that is owed, shows progress, keeps checkpoints."""
 
@@ -346,7 +350,8 @@ class _Durable(TrainerCallback):
     def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         last = self.task.stats[-1]
         used = f"{last.groups_used} of {last.groups}"
-        self.bar.advance(note=f"reward {last.mean_reward:.2f}, groups used {used}")
+        learned = f", label loss {last.label_loss:.2f}" if last.labels else ""
+        self.bar.advance(note=f"reward {last.mean_reward:.2f}, groups used {used}{learned}")
         whole = self.task.config.steps_per_batch  # a batch is not kept, so none may be under way
         every = -(-self.task.config.checkpoint_every // whole) * whole
         if state.global_step % every == 0 and state.global_step < self.task.config.steps:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -12,45 +11,23 @@ from looptool.models.engine import Completion
 
 
 @dataclass
-class Member:
-    """One completion of a group: tokens, log-probs at sampling (nan where not sampled), reward."""
-
-    ids: list[int]
-    logps: list[float]
-    reward: float
-
-    @classmethod
-    def label(cls, ids: list[int]) -> Member:
-        """A label in the place of a completion: right, and sampled by nobody."""
-        return cls(ids, [math.nan] * len(ids), 1.0)
-
-
-@dataclass
 class Rollout:
-    """The completions of one sample's prompt and their rewards; with its label, if that joins."""
+    """The completions of one sample's prompt and their rewards."""
 
     index: int
     completions: list[Completion]
     rewards: list[float]
-    guided: list[Member] | None = None
 
     @property
     def teaches(self) -> bool:
-        """Whether the members' rewards differ."""
-        return self.guided is not None or min(self.rewards) != max(self.rewards)
+        """Whether the rewards differ."""
+        return min(self.rewards) != max(self.rewards)
 
-    def members(self) -> list[Member]:
-        """What the update is made of."""
-        return self.guided or [
-            Member(completion.ids, completion.logps, reward)
-            for completion, reward in zip(self.completions, self.rewards, strict=True)
-        ]
-
-
-def advantages(members: Sequence[Member]) -> list[float]:
-    """Rewards less the group's mean."""
-    mean = sum(member.reward for member in members) / len(members)
-    return [member.reward - mean for member in members]
+    @property
+    def advantages(self) -> list[float]:
+        """Rewards less the group's mean."""
+        mean = sum(self.rewards) / len(self.rewards)
+        return [reward - mean for reward in self.rewards]
 
 
 def padded(

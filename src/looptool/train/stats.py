@@ -8,8 +8,8 @@ from looptool.records import Record
 class StepStats(Record):
     """One batch of completions and the update made from it.
 
-    `groups_used` are of mixed reward, or were all wrong until their label joined them: of these
-    there are `groups_guided`. All else that is counted is about what the policy sampled itself.
+    `groups_used` are of mixed reward. `labels` were learned from after the update, at a mean loss
+    of `label_loss` before each supervised step.
     `tokens_forwarded` is what the update put through the model; `tokens_plain` what it would have
     been with every completion behind its own copy of the prompt and no group left out.
     """
@@ -19,7 +19,6 @@ class StepStats(Record):
     groups_right: int
     groups_wrong: int
     groups_used: int
-    groups_guided: int = 0
     completions: int
     completion_tokens: int
     truncated: int
@@ -27,6 +26,9 @@ class StepStats(Record):
     tokens_plain: int
     rollout_seconds: float
     update_seconds: float
+    labels: int = 0
+    label_loss: float = 0.0
+    label_seconds: float = 0.0
 
     @property
     def groups(self) -> int:
@@ -47,18 +49,18 @@ class TrainStats(Record):
         right = sum(step.groups_right for step in self.steps)
         wrong = sum(step.groups_wrong for step in self.steps)
         used = sum(step.groups_used for step in self.steps)
-        guided = sum(step.groups_guided for step in self.steps)
-        by_label = f", {guided} of them by their label" if guided else ""
         groups = sum(step.groups for step in self.steps)
         forwarded = sum(step.tokens_forwarded for step in self.steps)
         plain = sum(step.tokens_plain for step in self.steps)
         fifth = max(1, len(self.steps) // 5)
         first = sum(step.mean_reward for step in self.steps[:fifth]) / fifth
         last = sum(step.mean_reward for step in self.steps[-fifth:]) / fifth
+        labels = sum(step.labels for step in self.steps)
+        learned = f", {labels} labels learned" if labels else ""
         left_out = f", {self.too_long} prompts too long" if self.too_long else ""
         return (
             f"{len(self.steps)} batches, mean reward {first:.2f} to {last:.2f}, "
-            f"{used} of {groups} groups taught something{by_label} "
+            f"{used} of {groups} groups taught something "
             f"({right} all right, {wrong} all wrong), "
-            f"{1 - forwarded / plain:.0%} of the update's tokens saved{left_out}"
+            f"{1 - forwarded / plain:.0%} of the update's tokens saved{learned}{left_out}"
         )

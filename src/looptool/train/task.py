@@ -12,6 +12,7 @@ from looptool.errors import UserError
 from looptool.models.load import load_tokenizer
 from looptool.records import Checkpoint, ProbeResult, Sample
 from looptool.train.choose import PromptChooser
+from looptool.train.labels import Labels
 from looptool.train.stats import StepStats
 
 
@@ -26,6 +27,7 @@ class Task:
     chooser: PromptChooser
     seed: int
     too_long: int
+    labels: Labels | None = None
     stats: list[StepStats] = field(default_factory=list)
 
     @classmethod
@@ -52,9 +54,9 @@ class Task:
                 f"train: none of {len(samples)} samples fits policy.max_prompt_tokens = "
                 f"{policy.max_prompt_tokens}; raise it, or give more samples"
             )
-        chooser = PromptChooser(
-            [sample for sample, _ in fitting], hints, config.group_size, seed, config.choose_prompts
-        )
+        taken = [sample for sample, _ in fitting]
+        chooser = PromptChooser(taken, hints, config.group_size, seed, config.choose_prompts)
+        labels = Labels(config.labels, policy, chat, taken, hints, seed) if config.labels else None
         return cls(
             config=config,
             tokenizer=tokenizer,
@@ -63,6 +65,7 @@ class Task:
             chooser=chooser,
             seed=seed,
             too_long=len(rendered) - len(fitting),
+            labels=labels,
         )
 
     @property

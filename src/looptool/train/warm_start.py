@@ -8,23 +8,29 @@ the four comes with SFTTrainer on a CPU.
 
 from __future__ import annotations
 
-import random
 import shutil
 import time
-from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
-from looptool.chat import ChatFormat, load_format
+from looptool.chat import load_format
 from looptool.config import PolicyConfig, WarmStartConfig
 from looptool.errors import UserError
 from looptool.models.load import load_tokenizer
 from looptool.models.standard import why_not
 from looptool.records import Checkpoint, Sample
 from looptool.train.checkpoint import load_progress, save_progress
-from looptool.train.packing import Group, pack
+from looptool.train.packing import Group
 from looptool.train.schedule import warmup_then_decay
+from looptool.train.supervised import (
+    Score,
+    epoch,
+    groups_of,
+    packed_row,
+    plain_row,
+    supervised_step,
+)
 from looptool.train.trainable import save_trained, saved, trainable
 from looptool.work import Progress
 
@@ -33,13 +39,7 @@ if TYPE_CHECKING:
 
     from looptool.train.optimizer import MasterAdamW
 
-    Score = Callable[[torch.nn.Module, Sequence[Group]], torch.Tensor]
-
 NAME = "warm-start"
-ROW_TOKENS = 2048
-"""Tokens forwarded at once: enough for the matrix products, some 1 MB of activations each."""
-FAMILY = 12
-"""At most so many samples share one copy of their tools: a batch should not be all alike."""
 _SECONDS_BETWEEN_CHECKPOINTS = 180.0
 _WARMUP_SHARE = 0.1
 
@@ -73,7 +73,11 @@ def warm_start(
         )
     if too_long := len(samples) - sum(len(group.branches) for group in groups):
         progress.say(f"warm start: {too_long} samples too long, left out")
-    batches = list(_batches(groups, config, seed))
+    batches = [
+        batch
+        for number in range(config.epochs)
+        for batch in epoch(groups, config.batch_tokens, seed, number)
+    ]
     model, optimizer = trainable(
         policy, start, config.lora, seed, learning_rate=config.learning_rate, max_grad_norm=1.0
     )
@@ -125,117 +129,3 @@ def _descend(
             if time.monotonic() - written > _SECONDS_BETWEEN_CHECKPOINTS:
                 save_progress(kept, optimizer.tensors(), {"step": step + 1})
                 written = time.monotonic()
-
-
-def groups_of(chat: ChatFormat, samples: Sequence[Sample], policy: PolicyConfig) -> list[Group]:
-    """Prompts and labels as groups of samples with the same tools; what is too long is left out."""
-    families: dict[str, list[Example]] = defaultdict(list)
-    for sample in samples:
-        if example := _example(chat, sample, policy):
-            families[example.tools].append(example)
-    return [
-        _group(family[first : first + FAMILY])
-        for family in families.values()
-        for first in range(0, len(family), FAMILY)
-    ]
-
-
-def packed_row(model: torch.nn.Module, row: Sequence[Group]) -> torch.Tensor:
-    """Log-probs (N,) of a row's scored tokens, each prefix forwarded once."""
-    from looptool.train.logprobs import packed_logps
-
-    return packed_logps(model, pack(row, next(model.parameters()).device))[0]
-
-
-def plain_row(model: torch.nn.Module, row: Sequence[Group]) -> torch.Tensor:
-    """The same, one whole sequence at a time."""
-    import torch
-
-    from looptool.train.logprobs import plain_logps
-
-    return torch.cat([plain_logps(model, group) for group in row])
-
-
-def supervised_step(
-    model: torch.nn.Module,
-    optimizer: MasterAdamW,
-    batch: Sequence[Group],
-    score: Score = packed_row,
-) -> float:
-    """One update on the negative log-likelihood a token, averaged over moves; the mean before it.
-
-    A move is a call, or an answer without one, and all of them count alike. In a mean over all
-    tokens a short refusal would have a fifth of the weight of a call, and in one over completions
-    four calls at once no more than one.
-    """
-    import torch
-
-    num_moves = sum(sum(group.moves) for group in batch)
-    total = 0.0
-    for row in rows(batch, ROW_TOKENS):
-        logps_N = score(model, row)
-        weights = [
-            moves / length
-            for group in row
-            for length, moves in zip(group.scored, group.moves, strict=True)
-            for _ in range(length)
-        ]
-        loss = -(logps_N * torch.tensor(weights, device=logps_N.device)).sum() / num_moves
-        loss.backward()  # type: ignore[no-untyped-call]
-        total += float(loss.detach())
-    optimizer.step()
-    return total
-
-
-def rows(groups: Sequence[Group], limit: int) -> Iterator[list[Group]]:
-    """Consecutive groups of at most `limit` tokens together; a longer one stands alone."""
-    row: list[Group] = []
-    for group in groups:
-        if row and sum(g.num_tokens for g in row) + group.num_tokens > limit:
-            yield row
-            row = []
-        row.append(group)
-    if row:
-        yield row
-
-
-class Example(NamedTuple):
-    """A sample in tokens; `tools` is what it shares with others."""
-
-    tools: str
-    prompt: list[int]
-    completion: list[int]
-    moves: int
-
-
-def _example(chat: ChatFormat, sample: Sample, policy: PolicyConfig) -> Example | None:
-    prompt = chat.prompt_ids(sample.tools, sample.context)
-    completion = chat.completion_ids(sample.label)
-    if len(prompt) > policy.max_prompt_tokens or len(completion) > policy.max_new_tokens:
-        return None
-    tools = " ".join(tool.hash() for tool in sample.tools)
-    return Example(tools, prompt, completion, max(1, len(sample.label.calls)))
-
-
-def _batches(groups: Sequence[Group], config: WarmStartConfig, seed: int) -> Iterator[list[Group]]:
-    """Every epoch in another order."""
-    order = list(groups)
-    for epoch in range(config.epochs):
-        random.Random(f"{seed}/{epoch}").shuffle(order)
-        yield from rows(order, config.batch_tokens)
-
-
-def _group(family: Sequence[Example]) -> Group:
-    """The longest common prefix of the prompts, and what each sample adds to it."""
-    prompts = [example.prompt for example in family]
-    low, high = min(prompts), max(prompts)
-    shared = next(
-        (i for i, (a, b) in enumerate(zip(low, high, strict=False)) if a != b),
-        min(len(low), len(high)),
-    )
-    return Group(
-        prefix=low[:shared],
-        branches=[[*example.prompt[shared:], *example.completion] for example in family],
-        scored=[len(example.completion) for example in family],
-        moves=[example.moves for example in family],
-    )
