@@ -8,7 +8,7 @@ from pathlib import Path
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from looptool.config import Config, LoraConfig
+from looptool.config import Config, LabelsConfig, LoraConfig
 
 PAGE = Path(__file__).with_name("configuration.md")
 INTRO = """\
@@ -25,6 +25,10 @@ where the teacher is, how patiently it is asked and what it may cost (`teacher.b
 
 *Made from the code by `python docs/make_configuration.py`.*
 """
+NESTED = {
+    "train.lora` and `warm_start.lora": LoraConfig,
+    "train.labels": LabelsConfig,
+}
 SETTINGS = {"ge": "≥ {}", "gt": "> {}", "le": "≤ {}", "lt": "< {}"}
 
 
@@ -36,8 +40,8 @@ def text() -> str:
         sections += [_section(name, kind) for kind in kinds]
         if not kinds:
             plain.append(_row(name, field))
-    lora = _section("train.lora` and `warm_start.lora", LoraConfig)
-    return "\n".join([INTRO, "## The run", "", *_table(plain), "", *sections, lora])
+    sections += [_section(name, kind) for name, kind in NESTED.items()]
+    return "\n".join([INTRO, "## The run", "", *_table(plain), "", *sections])
 
 
 def _section(name: str, kind: type[BaseModel]) -> str:
@@ -96,7 +100,7 @@ def _name(kind: object) -> str:
         return f"list of {_name(_bare(typing.get_args(kind)[0]))}"
     if typing.get_origin(kind) is dict:
         return "table of shares"
-    if kind is LoraConfig:
+    if kind in NESTED.values():
         return "section, see below"
     names = {int: "integer", float: "number", bool: "true or false", str: "text"}
     return names.get(kind, str(kind))  # type: ignore[call-overload, no-any-return]
@@ -117,7 +121,7 @@ def _bare(annotation: object) -> object:
 
 
 def _is_section(kind: object) -> typing.TypeGuard[type[BaseModel]]:
-    return isinstance(kind, type) and issubclass(kind, BaseModel) and kind is not LoraConfig
+    return isinstance(kind, type) and issubclass(kind, BaseModel) and kind not in NESTED.values()
 
 
 if __name__ == "__main__":

@@ -145,8 +145,10 @@ class LoraConfig(_Section):
 
 
 class LabelsConfig(_Section):
-    """Supervised steps on the labels of what the last probe did not find right (ReLIFT, arXiv
-    2506.07527), for small policies: GRPO has nothing to say about what they never do.
+    """Supervised steps on the labels of what the last probe did not find right.
+
+    In turn with GRPO's (ReLIFT, arXiv 2506.07527), for small policies: GRPO has nothing to say
+    about what they never do.
     """
 
     steps: Positive = 4
