@@ -8,7 +8,7 @@ from pathlib import Path
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from looptool.config import Config, LabelsConfig, LoraConfig
+from looptool.config import Config, LoraConfig, SupervisedConfig
 
 PAGE = Path(__file__).with_name("configuration.md")
 INTRO = """\
@@ -27,7 +27,7 @@ where the teacher is, how patiently it is asked and what it may cost (`teacher.b
 """
 NESTED = {
     "train.lora` and `warm_start.lora": LoraConfig,
-    "train.labels": LabelsConfig,
+    "train.labels": SupervisedConfig,
 }
 SETTINGS = {"ge": "≥ {}", "gt": "> {}", "le": "≤ {}", "lt": "< {}"}
 

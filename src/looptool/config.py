@@ -144,30 +144,9 @@ class LoraConfig(_Section):
     """Scaling numerator."""
 
 
-class LabelsConfig(_Section):
-    """Supervised steps on the labels of what the last probe did not find right.
+class SupervisedConfig(_Section):
+    """Supervised training on labels."""
 
-    In turn with GRPO's (ReLIFT, arXiv 2506.07527), for small policies: GRPO has nothing to say
-    about what they never do.
-    """
-
-    steps: Positive = 4
-    """Supervised steps after each batch of GRPO's completions."""
-    batch_tokens: Positive = 2048
-    """Tokens in one of them."""
-    learning_rate: float = Field(default=1e-4, gt=0)
-    """Peak of a round; it runs as GRPO's does."""
-
-
-class WarmStartConfig(_Section):
-    """Supervised training before the first round, for a model with no tool skill."""
-
-    when_below: Share = 0.2
-    """Skipped when the base model is right on at least this share of the held-out calls."""
-    samples: Count = 600
-    """How many seed samples it uses."""
-    reuse: bool = True
-    """Whether the loop trains on these samples too; false: on the rest of the seed alone."""
     epochs: Positive = 1
     """Passes over them."""
     batch_tokens: Positive = 4096
@@ -176,6 +155,17 @@ class WarmStartConfig(_Section):
     """Peak learning rate, after a linear warm-up, before a linear decay."""
     lora: LoraConfig | None = None
     """Adapters instead of full training."""
+
+
+class WarmStartConfig(SupervisedConfig):
+    """Supervised training before the first round, for a model with no tool skill."""
+
+    when_below: Share = 0.2
+    """Skipped when the base model is right on at least this share of the held-out calls."""
+    samples: Count = 600
+    """How many seed samples it uses."""
+    reuse: bool = True
+    """Whether the loop trains on these samples too; false: on the rest of the seed alone."""
 
 
 class TrainConfig(_Section):
@@ -214,8 +204,9 @@ class TrainConfig(_Section):
     """Forward each prompt once a group; false takes TRL's plain path."""
     choose_prompts: bool = True
     """Prefer prompts whose groups are likely to be neither all right nor all wrong."""
-    labels: LabelsConfig | None = None
-    """Supervised steps in turn with GRPO's; none unless given."""
+    labels: SupervisedConfig | None = None
+    """Supervised training on the labels of the round's dataset, before its GRPO, which has nothing
+    to say about what a small policy never does right by itself (ReLIFT, arXiv 2506.07527)."""
     validation_samples: Count = 0
     """Seed samples that are never trained on. A round's policy that is right on fewer of them than
     the one before it is not taken (as in AlphaGo Zero, doi 10.1038/nature24270)."""

@@ -79,7 +79,7 @@ class Steps:
 
         def start() -> Checkpoint:
             from looptool.merge import warm_start_seed
-            from looptool.train.warm_start import warm_start
+            from looptool.train.supervised import supervise
 
             base = self._base()
             score = self.measure(base, seed).calls
@@ -87,12 +87,13 @@ class Steps:
             if score.accuracy >= config.when_below or not config.samples:
                 self.run.say(f"warm start: not needed, base calls are {score.accuracy:.0%} right")
                 return base
-            return warm_start(
+            return supervise(
                 config,
                 self.policy,
                 base,
                 warm_start_seed(seed.train, self.config),
                 self.run.paths.folder("warm-start"),
+                "warm-start",
                 self.config.seed,
                 self.run.progress,
                 shared_prefix=self.config.train.shared_prefix,

@@ -83,19 +83,3 @@ def test_a_restored_optimizer_goes_on_bit_for_bit() -> None:
     steps(second, restored, 3, 6)
     for a, b in zip(through.parameters(), second.parameters(), strict=True):
         assert torch.equal(a, b)
-
-
-def test_a_second_objective_has_moments_and_a_rate_of_its_own() -> None:
-    model = torch.nn.Linear(1, 1, bias=False)
-    optimizer = MasterAdamW(model, lr=0.1, max_grad_norm=1.0)
-
-    def step(gradient: float) -> float:
-        before = model.weight.item()
-        model.weight.grad = torch.full((1, 1), gradient)
-        optimizer.step()
-        return model.weight.item() - before
-
-    first = step(1.0)
-    with optimizer.aside(lr=0.01):
-        assert abs(step(-1.0) - 0.01) < 1e-6  # Adam's first step is its rate, whatever came before
-    assert abs(first + 0.1) < 1e-6 and abs(step(1.0) + 0.1) < 1e-6

@@ -149,7 +149,14 @@ def _gather(
             f"ask for fewer, or give more tools{without}"
         )
     taken |= fresh
-    return sorted(samples, key=lambda sample: stable(seed, sample.id))
+    return sorted(samples, key=lambda sample: (_toolset(seed, sample), stable(seed, sample.id)))
+
+
+def _toolset(seed: int, sample: Sample) -> int:
+    """Samples over one list of tools stay together: trained on together, they share its tokens,
+    and what is cut off the end is over other lists.
+    """
+    return stable(seed, " ".join(tool.hash() for tool in sample.tools))
 
 
 def _outside(tools: list[Written]) -> list[Written]:

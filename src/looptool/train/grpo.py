@@ -22,17 +22,20 @@ from looptool.config import PolicyConfig, TrainConfig
 from looptool.models.engine import Completion, Sampling, engine_for
 from looptool.records import Checkpoint, ProbeResult, Sample
 from looptool.train.checkpoint import load_progress, save_progress
-from looptool.train.labels import Labels
 from looptool.train.logprobs import causal_lm
 from looptool.train.optimizer import MasterAdamW
 from looptool.train.reward import reward
 from looptool.train.rollouts import Rollout, padded
 from looptool.train.schedule import warmup_then_decay
 from looptool.train.stats import StepStats, TrainStats
+from looptool.train.supervised import supervise
 from looptool.train.task import Task
 from looptool.train.trainable import save_trained, saved, trainable
 from looptool.train.trainer import Batch, SharedPrefixGRPOTrainer
 from looptool.work import Bar, Progress
+
+LABELS = "labels"
+"""Folder of the policy that has learned from labels, until GRPO is through."""
 
 logger = logging.getLogger(__name__)
 
@@ -48,7 +51,7 @@ def train(
     seed: int,
     progress: Progress,
 ) -> tuple[Checkpoint, TrainStats]:
-    """Train `start` on `samples` for `config.steps` optimiser steps.
+    """Train `start` on `samples`: on their labels if the config says so, then `config.steps` steps.
 
     `hints` are the last probe's results by sample id. What `out` already holds is gone on from:
     a training that was killed ends with the weights of one that was not.
@@ -56,6 +59,18 @@ def train(
     done = Checkpoint(name=name, path=str(out / "weights"), base=start.base)
     if (told := saved(Path(done.path))) is not None:
         return done, TrainStats.model_validate_json(told)
+    if config.labels:
+        start = supervise(
+            config.labels,
+            policy,
+            start,
+            samples,
+            out / LABELS,
+            f"{name} labels",
+            seed,
+            progress,
+            config.shared_prefix,
+        )
     task = Task.prepare(config, policy, start, samples, hints, seed)
     if task.too_long:
         progress.say(f"train: {task.too_long} prompts too long, left out")
@@ -77,7 +92,8 @@ def train(
             _fit(task, model, optimizer, first, out, bar)
     stats = TrainStats(steps=tuple(task.stats), too_long=task.too_long)
     save_trained(model, optimizer, start, Path(done.path), stats.model_dump_json())
-    shutil.rmtree(out / "progress", ignore_errors=True)
+    for folder in ("progress", LABELS):
+        shutil.rmtree(out / folder, ignore_errors=True)
     return done, stats
 
 
@@ -139,9 +155,6 @@ def _fit(
         optimizers=(optimizer, schedule),
     )
     trainer.remove_callback(PrinterCallback)
-    if task.labels:
-        shared = trainer.shared_prefix
-        trainer.add_callback(_LabelSteps(task, task.labels, model, optimizer, shared))
     trainer.add_callback(_Durable(task, optimizer, first, out / "progress", bar))
     trainer.check_shared_prefix(*task.probe_group())
     trainer.train()
@@ -305,36 +318,6 @@ class ToolTrainer(SharedPrefixGRPOTrainer):
         metrics["completions/clipped_ratio"].append(stats.truncated / stats.completions)
 
 
-class _LabelSteps(TrainerCallback):
-    """Supervised steps after each batch of completions."""
-
-    def __init__(
-        self,
-        task: Task,
-        labels: Labels,
-        model: torch.nn.Module,
-        optimizer: MasterAdamW,
-        shared_prefix: bool,
-    ) -> None:
-        self.task, self.labels = task, labels
-        self.model, self.optimizer = model, optimizer
-        self.shared_prefix = shared_prefix
-
-    def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        config = self.task.config
-        done, unfinished = divmod(state.global_step, config.steps_per_batch)
-        if unfinished:  # the policy that sampled is the one that its ratios are about
-            return
-        began = time.perf_counter()
-        rate = warmup_then_decay(state.global_step - 1, config.steps, config.warmup_steps)
-        seen, loss = self.labels.learn(
-            self.model, self.optimizer, done - 1, rate, self.shared_prefix
-        )
-        seconds = time.perf_counter() - began
-        update = {"labels": seen, "label_loss": loss, "label_seconds": seconds}
-        self.task.stats[-1] = self.task.stats[-1].model_copy(update=update)
-
-
 class _Durable(TrainerCallback):
     """Begins at the step that is owed, shows progress, keeps checkpoints."""
 
@@ -350,8 +333,7 @@ class _Durable(TrainerCallback):
     def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         last = self.task.stats[-1]
         used = f"{last.groups_used} of {last.groups}"
-        learned = f", label loss {last.label_loss:.2f}" if last.labels else ""
-        self.bar.advance(note=f"reward {last.mean_reward:.2f}, groups used {used}{learned}")
+        self.bar.advance(note=f"reward {last.mean_reward:.2f}, groups used {used}")
         whole = self.task.config.steps_per_batch  # a batch is not kept, so none may be under way
         every = -(-self.task.config.checkpoint_every // whole) * whole
         if state.global_step % every == 0 and state.global_step < self.task.config.steps:

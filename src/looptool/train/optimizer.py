@@ -7,9 +7,7 @@ micro-batches add up in fp32; a step updates the masters and writes them back to
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -20,8 +18,7 @@ class MasterAdamW(torch.optim.AdamW):
 
     The masters are the model's values as given; then the model is cast to `compute`, its type from
     here on. In fp32 parameters are their own masters. After a step `grad_norm` holds the norm
-    before clipping. Two objectives that take turns each have moments of their own (`aside`): in
-    common ones the gradient of one would run on through the steps of the other, at its rate.
+    before clipping.
     """
 
     def __init__(
@@ -45,7 +42,6 @@ class MasterAdamW(torch.optim.AdamW):
         self.max_grad_norm = max_grad_norm
         self.grad_norm = 0.0
         super().__init__(self.masters, lr=lr, betas=betas, weight_decay=weight_decay, fused=True)
-        self._aside: defaultdict[torch.Tensor, Any] = defaultdict(dict)
         for copy, master in zip(self.copies, self.masters, strict=True):
             if copy is not master:
                 copy.register_post_accumulate_grad_hook(_collect_into(master))  # type: ignore[no-untyped-call]
@@ -64,40 +60,23 @@ class MasterAdamW(torch.optim.AdamW):
             self._refresh()
         self.zero_grad(set_to_none=True)
 
-    @contextmanager
-    def aside(self, lr: float) -> Iterator[None]:
-        """Steps of a second objective: at its rate, with its moments."""
-        rates = [group["lr"] for group in self.param_groups]
-        self.state, self._aside = self._aside, self.state
-        for group in self.param_groups:
-            group["lr"] = lr
-        try:
-            yield
-        finally:
-            self.state, self._aside = self._aside, self.state
-            for group, rate in zip(self.param_groups, rates, strict=True):
-                group["lr"] = rate
-
     def tensors(self) -> dict[str, torch.Tensor]:
         """Masters and moments by name, as a checkpoint keeps them."""
         kept = {}
         for name, master in zip(self.names, self.masters, strict=True):
             kept[f"master.{name}"] = master.detach()
-            for which, state in (("", self.state), ("aside.", self._aside)):
-                for key, value in state[master].items():
-                    kept[f"{which}{key}.{name}"] = value.reshape(-1) if value.ndim == 0 else value
+            for key, value in self.state[master].items():
+                kept[f"{key}.{name}"] = value.reshape(-1) if value.ndim == 0 else value
         return kept
 
     def load_tensors(self, kept: dict[str, torch.Tensor]) -> None:
         """The inverse of `tensors`; the model's copies follow."""
         for name, master in zip(self.names, self.masters, strict=True):
             master.data.copy_(kept[f"master.{name}"])
-            for which, state in (("", self.state), ("aside.", self._aside)):
-                if f"{which}step.{name}" not in kept:
-                    continue
-                moments = {key: kept[f"{which}{key}.{name}"] for key in ("exp_avg", "exp_avg_sq")}
-                moments["step"] = kept[f"{which}step.{name}"][0]
-                state[master] = {
+            if f"step.{name}" in kept:
+                moments = {key: kept[f"{key}.{name}"] for key in ("exp_avg", "exp_avg_sq")}
+                moments["step"] = kept[f"step.{name}"][0]
+                self.state[master] = {
                     key: value.to(master.device, copy=True) for key, value in moments.items()
                 }
         self._refresh()

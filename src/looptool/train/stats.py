@@ -8,8 +8,7 @@ from looptool.records import Record
 class StepStats(Record):
     """One batch of completions and the update made from it.
 
-    `groups_used` are of mixed reward. `labels` were learned from after the update, at a mean loss
-    of `label_loss` before each supervised step.
+    `groups_used` are of mixed reward.
     `tokens_forwarded` is what the update put through the model; `tokens_plain` what it would have
     been with every completion behind its own copy of the prompt and no group left out.
     """
@@ -26,9 +25,6 @@ class StepStats(Record):
     tokens_plain: int
     rollout_seconds: float
     update_seconds: float
-    labels: int = 0
-    label_loss: float = 0.0
-    label_seconds: float = 0.0
 
     @property
     def groups(self) -> int:
@@ -55,12 +51,10 @@ class TrainStats(Record):
         fifth = max(1, len(self.steps) // 5)
         first = sum(step.mean_reward for step in self.steps[:fifth]) / fifth
         last = sum(step.mean_reward for step in self.steps[-fifth:]) / fifth
-        labels = sum(step.labels for step in self.steps)
-        learned = f", {labels} labels learned" if labels else ""
         left_out = f", {self.too_long} prompts too long" if self.too_long else ""
         return (
             f"{len(self.steps)} batches, mean reward {first:.2f} to {last:.2f}, "
             f"{used} of {groups} groups taught something "
             f"({right} all right, {wrong} all wrong), "
-            f"{1 - forwarded / plain:.0%} of the update's tokens saved{learned}{left_out}"
+            f"{1 - forwarded / plain:.0%} of the update's tokens saved{left_out}"
         )

@@ -1,29 +1,144 @@
-"""Supervised steps on labels: samples with the same tools behind one copy of them."""
+"""Supervised training on labels: the warm start, and what a round adds to GRPO.
+
+A loop of our own and not TRL's SFTTrainer, because it shares what the GRPO update already has:
+samples with the same tools are packed behind one copy of them, logits exist at the completions
+only, compute is bf16 over fp32 masters without casts, and a killed run goes on bit for bit. None of
+the four comes with SFTTrainer on a CPU.
+"""
 
 from __future__ import annotations
 
 import random
+import shutil
+import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING, NamedTuple, TypeAlias
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
 
-from looptool.chat import ChatFormat
-from looptool.config import PolicyConfig
-from looptool.records import Sample
+from looptool.chat import ChatFormat, load_format
+from looptool.config import PolicyConfig, SupervisedConfig
+from looptool.errors import UserError
+from looptool.models.load import load_tokenizer
+from looptool.models.standard import why_not
+from looptool.records import Checkpoint, Sample
+from looptool.train.checkpoint import load_progress, save_progress
 from looptool.train.packing import Group, pack
+from looptool.train.schedule import warmup_then_decay
+from looptool.train.trainable import save_trained, saved, trainable
+from looptool.work import Progress
 
 if TYPE_CHECKING:
     import torch
 
     from looptool.train.optimizer import MasterAdamW
 
-Score: TypeAlias = "Callable[[torch.nn.Module, Sequence[Group]], torch.Tensor]"
-"""How a row's scored tokens get their log-probs (N,)."""
+    Score = Callable[[torch.nn.Module, Sequence[Group]], torch.Tensor]
 
 ROW_TOKENS = 2048
 """Tokens forwarded at once: enough for the matrix products, some 1 MB of activations each."""
 FAMILY = 12
 """At most so many samples share one copy of their tools: a batch should not be all alike."""
+_SECONDS_BETWEEN_CHECKPOINTS = 180.0
+_WARMUP_SHARE = 0.1
+_WARMUP_STEPS = 10
+"""At least: AdamW's first steps go by the signs of single gradients, and as far as its rate says.
+Half of a training at most."""
+
+
+def supervise(
+    config: SupervisedConfig,
+    policy: PolicyConfig,
+    start: Checkpoint,
+    samples: Sequence[Sample],
+    out: Path,
+    name: str,
+    seed: int,
+    progress: Progress,
+    shared_prefix: bool = True,
+) -> Checkpoint:
+    """Train `start` on the labels of `samples`; goes on from what `out` already holds.
+
+    The new policy is called `name`; every line of progress begins with it.
+
+    Samples whose prompt and completion are longer than the policy's limits are left out. Without
+    `shared_prefix`, and for models that cannot take it, each sample is forwarded whole; UserError
+    for a model that takes it and comes to other gradients.
+    """
+    done = Checkpoint(name=name, path=str(out / "weights"), base=start.base)
+    if saved(Path(done.path)) is not None:
+        return done
+    chat = load_format(policy.format, load_tokenizer(start))
+    groups = groups_of(chat, samples, policy)
+    if not groups:
+        raise UserError(
+            f"{name}: none of {len(samples)} samples fits policy.max_prompt_tokens = "
+            f"{policy.max_prompt_tokens} and policy.max_new_tokens = {policy.max_new_tokens}; "
+            "raise what is too small"
+        )
+    if too_long := len(samples) - sum(len(group.branches) for group in groups):
+        progress.say(f"{name}: {too_long} samples too long, left out")
+    batches = [
+        batch
+        for number in range(config.epochs)
+        for batch in epoch(groups, config.batch_tokens, seed, number)
+    ]
+    model, optimizer = trainable(
+        policy, start, config.lora, seed, learning_rate=config.learning_rate, max_grad_norm=1.0
+    )
+    shared = shared_prefix and _can_share(model, groups, name, progress)
+    if not shared:
+        batches = [[one for group in batch for one in group.apart()] for batch in batches]
+    score = packed_row if shared else plain_row
+    kept = out / "progress"
+    _descend(model, optimizer, batches, score, config.learning_rate, kept, name, progress)
+    save_trained(model, optimizer, start, Path(done.path), "{}")
+    shutil.rmtree(kept, ignore_errors=True)
+    return done
+
+
+def _can_share(
+    model: torch.nn.Module, groups: Sequence[Group], name: str, progress: Progress
+) -> bool:
+    """Whether the model takes the shared prefix; checked on one group before it is relied on."""
+    from looptool.train.logprobs import causal_lm
+    from looptool.train.self_check import self_check
+
+    if (reason := why_not(causal_lm(model))) is not None:
+        progress.say(f"{name}: shared prefix not used, which is slower: {reason}")
+        return False
+    several = [group for group in groups if len(group.branches) > 1] or groups
+    self_check(model, min(several, key=lambda group: group.num_tokens), temperature=1.0)
+    return True
+
+
+def _descend(
+    model: torch.nn.Module,
+    optimizer: MasterAdamW,
+    batches: list[list[Group]],
+    score: Score,
+    peak: float,
+    kept: Path,
+    name: str,
+    progress: Progress,
+) -> None:
+    """One optimiser step a batch, from the last checkpoint in `kept` on."""
+    first = 0
+    if (found := load_progress(kept)) is not None:
+        optimizer.load_tensors(found[0])
+        first = found[1]["step"]
+    warmup = max(_WARMUP_STEPS, round(len(batches) * _WARMUP_SHARE))
+    warmup = max(1, min(warmup, len(batches) // 2))
+    written = time.monotonic()
+    with progress.task(name, len(batches), first) as bar:
+        for step in range(first, len(batches)):
+            for group in optimizer.param_groups:
+                group["lr"] = peak * warmup_then_decay(step, len(batches), warmup)
+            loss = supervised_step(model, optimizer, batches[step], score)
+            bar.advance(note=f"loss {loss:.3f}")
+            if time.monotonic() - written > _SECONDS_BETWEEN_CHECKPOINTS:
+                save_progress(kept, optimizer.tensors(), {"step": step + 1})
+                written = time.monotonic()
 
 
 def groups_of(chat: ChatFormat, samples: Sequence[Sample], policy: PolicyConfig) -> list[Group]:

@@ -12,7 +12,6 @@ from looptool.errors import UserError
 from looptool.models.load import load_tokenizer
 from looptool.records import Checkpoint, ProbeResult, Sample
 from looptool.train.choose import PromptChooser
-from looptool.train.labels import Labels
 from looptool.train.stats import StepStats
 
 
@@ -27,7 +26,6 @@ class Task:
     chooser: PromptChooser
     seed: int
     too_long: int
-    labels: Labels | None = None
     stats: list[StepStats] = field(default_factory=list)
 
     @classmethod
@@ -56,7 +54,6 @@ class Task:
             )
         taken = [sample for sample, _ in fitting]
         chooser = PromptChooser(taken, hints, config.group_size, seed, config.choose_prompts)
-        labels = Labels(config.labels, policy, chat, taken, hints, seed) if config.labels else None
         return cls(
             config=config,
             tokenizer=tokenizer,
@@ -65,7 +62,6 @@ class Task:
             chooser=chooser,
             seed=seed,
             too_long=len(rendered) - len(fitting),
-            labels=labels,
         )
 
     @property

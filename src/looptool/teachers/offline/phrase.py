@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -14,6 +15,9 @@ from looptool.teachers.offline.sense import Sense
 
 PLAIN = 0.06
 """Share of requests to known tools that are worded from the description alone."""
+SAID = 0.9
+"""Share of the bracketed stretches that are said. Where most optional arguments go unsaid, a model
+learns to leave them out rather than to read whether they are there (docs/lab.md)."""
 # Kinds whose value stands in the call letter by letter: they are never capitalised.
 VERBATIM = ("text", "email", "url", "color", "list")
 
@@ -59,7 +63,7 @@ def settle(
             wanted = here & need
             if impossible and wanted:
                 return None
-            if impossible or not (wanted or rng.random() < 0.5):
+            if impossible or not (wanted or rng.random() < SAID):
                 continue
         elif impossible:
             return None
@@ -85,11 +89,16 @@ def choose(
     says = [] if commands_only else [(text, False) for text in sense.operation.says]
     first, second = (asks, says) if rng.random() < commands else (says, asks)
     for texts in (first, second):
-        for text, command in rng.sample(texts, len(texts)):
+        for text, command in sorted(texts, key=lambda each: _fullest_first(each[0], rng)):
             wording = settle(text, command, sense, need, ban, rng)
             if wording is not None:
                 return wording
     return None
+
+
+def _fullest_first(text: str, rng: Random) -> float:
+    """A key to sort by: a text comes first in proportion to the slots it has, and one."""
+    return -math.pow(rng.random(), 1 / (1 + sum(len(part.slots) for part in parse(text))))
 
 
 Say = Callable[[str, str], tuple[str, bool]]

@@ -1,4 +1,4 @@
-"""The warm start counts every move alike, resumes bit for bit, and says what does not fit."""
+"""Supervised training counts every move alike, resumes bit for bit, and says what does not fit."""
 
 import shutil
 from pathlib import Path
@@ -9,13 +9,13 @@ from safetensors.torch import load_file
 from tests.train.ends import Killed, same_weights
 from transformers import Lfm2Config, Lfm2ForCausalLM
 
-from looptool.config import LoraConfig, PolicyConfig, WarmStartConfig
+from looptool.config import LoraConfig, PolicyConfig, SupervisedConfig
 from looptool.errors import UserError
 from looptool.records import Checkpoint, Label, Sample
+from looptool.train import supervised
 from looptool.train.schedule import warmup_then_decay
-from looptool.train.supervised import groups_of, supervised_step
+from looptool.train.supervised import groups_of, supervise, supervised_step
 from looptool.train.trainable import trainable
-from looptool.train.warm_start import warm_start
 from looptool.work import Silent
 
 
@@ -56,7 +56,7 @@ def test_a_warm_start_without_a_sample_that_fits_names_both_limits(
     with pytest.raises(
         UserError, match=r"max_prompt_tokens = 4096 and policy\.max_new_tokens = 1;"
     ):
-        warm_start(WarmStartConfig(), short, start, samples, tmp_path, 0, Silent())
+        supervise(SupervisedConfig(), short, start, samples, tmp_path, "warm-start", 0, Silent())
 
 
 @pytest.mark.parametrize("lora", [None, LoraConfig(rank=2, alpha=4)])
@@ -68,23 +68,23 @@ def test_a_killed_warm_start_ends_as_an_undisturbed_one(
     monkeypatch: pytest.MonkeyPatch,
     lora: LoraConfig | None,
 ) -> None:
-    from looptool.train import warm_start as module
-
-    monkeypatch.setattr(module, "_SECONDS_BETWEEN_CHECKPOINTS", 0.0)
-    config = WarmStartConfig(epochs=2, batch_tokens=2048, learning_rate=1e-2, lora=lora)
-    whole = warm_start(config, policy, start, samples, tmp_path / "a", 0, Silent())
+    monkeypatch.setattr(supervised, "_SECONDS_BETWEEN_CHECKPOINTS", 0.0)
+    config = SupervisedConfig(epochs=2, batch_tokens=2048, learning_rate=1e-2, lora=lora)
+    whole = supervise(config, policy, start, samples, tmp_path / "a", "warm-start", 0, Silent())
     with pytest.raises(KeyboardInterrupt):
-        warm_start(config, policy, start, samples, tmp_path / "b", 0, Killed(2))
-    resumed = warm_start(config, policy, start, samples, tmp_path / "b", 0, Silent())
+        supervise(config, policy, start, samples, tmp_path / "b", "warm-start", 0, Killed(2))
+    resumed = supervise(config, policy, start, samples, tmp_path / "b", "warm-start", 0, Silent())
     assert same_weights(whole, resumed) and not same_weights(whole, start)
 
 
 def test_without_a_shared_prefix_the_weights_come_out_the_same(
     policy: PolicyConfig, start: Checkpoint, samples: list[Sample], tmp_path: Path
 ) -> None:
-    config = WarmStartConfig(batch_tokens=2048, learning_rate=1e-3)
+    config = SupervisedConfig(batch_tokens=2048, learning_rate=1e-3)
     shared, plain = (
-        warm_start(config, policy, start, samples, tmp_path / str(path), 0, Silent(), path)
+        supervise(
+            config, policy, start, samples, tmp_path / str(path), "warm-start", 0, Silent(), path
+        )
         for path in (True, False)
     )
     ours, theirs = (load_file(Path(done.path) / "model.safetensors") for done in (shared, plain))
@@ -112,7 +112,7 @@ def test_a_model_with_recurrent_layers_is_trained_the_plain_way_and_says_so(
         def say(self, line: str) -> None:
             said.append(line)
 
-    settings = WarmStartConfig(batch_tokens=2048, learning_rate=1e-3)
-    done = warm_start(settings, policy, base, samples, tmp_path / "out", 0, Heard())
+    settings = SupervisedConfig(batch_tokens=2048, learning_rate=1e-3)
+    done = supervise(settings, policy, base, samples, tmp_path / "out", "warm-start", 0, Heard())
     assert any("Lfm2ForCausalLM" in line for line in said)
     assert not same_weights(done, base)
