@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -100,6 +102,34 @@ def test_training_dialogues_share_lists_of_tools_and_held_out_ones_do_not() -> N
 
     assert lists_of_tools("train", 4) < 0.7 * lists_of_tools("train", 1)
     assert lists_of_tools("held_out", 4) == lists_of_tools("held_out", 1)
+
+
+def test_samples_over_one_list_of_tools_are_neighbours(seed: Seed) -> None:
+    lists = [tuple(tool.hash() for tool in sample.tools) for sample in seed.train]
+    runs = 1 + sum(one != other for one, other in pairwise(lists))
+    assert runs == len(set(lists)) < len(lists)
+
+
+def test_requests_name_about_as_many_optional_arguments_as_they_leave_out(seed: Seed) -> None:
+    named = Counter(
+        name in call.arguments
+        for sample in truths(seed)
+        for call in sample.label.calls
+        for tool in sample.tools
+        if tool.name == call.name
+        for name in tool.parameters.get("properties", {})
+        if name not in tool.parameters.get("required", ())
+    )
+    assert 0.37 < named[True] / named.total() < 0.63, named
+
+
+def test_what_is_no_call_and_no_small_talk_begins_with_one_word(seed: Seed) -> None:
+    begun = Counter(
+        re.match(r"\w+", sample.label.content)[0]  # type: ignore[index]
+        for sample in truths(seed)
+        if not sample.label.calls and sample.scenario is not Scenario.CHAT
+    )
+    assert set(begun) == {"I"} and begun.total() > 30
 
 
 def test_the_context_tree_is_large_enough() -> None:
