@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections import Counter
 from itertools import pairwise
 from pathlib import Path
@@ -123,7 +122,7 @@ def test_requests_name_about_as_many_optional_arguments_as_they_leave_out(seed: 
 
 def test_what_is_no_call_and_no_small_talk_begins_with_one_word(seed: Seed) -> None:
     begun = Counter(
-        re.match(r"\w+", sample.label.content)[0]  # type: ignore[index]
+        sample.label.content.partition(" ")[0].partition("'")[0]
         for sample in truths(seed)
         if not sample.label.calls and sample.scenario is not Scenario.CHAT
     )
