@@ -119,7 +119,8 @@ class Steps:
     ) -> Checkpoint:
         """GRPO from `policy` on; what the last probe knew helps to choose the prompts.
 
-        Where validation finds the new policy worse, the round goes on with the old one.
+        Where validation finds the new policy worse, the round goes on with the old one, which has
+        its name and its measurement already.
         """
         from looptool.train.stats import TrainStats
 

@@ -1,7 +1,7 @@
-"""Whether a round's policy is taken: if it is as often right as the one before it.
+"""Whether a round's policy is taken: unless it is clearly worse than the best before it.
 
 A round of GRPO on a small batch may as well harm as help; the next round then had to mend it. So a
-new policy must first match the old one, as in AlphaGo Zero (doi 10.1038/nature24270).
+new policy must first hold against the old ones, as in AlphaGo Zero (doi 10.1038/nature24270).
 """
 
 from __future__ import annotations
@@ -14,27 +14,31 @@ from looptool.runs.store import read_records
 
 
 class Validation(Record):
-    """A round's policy and the one before it, on the samples that nothing is trained on."""
+    """A round's policy and the best before it, on the samples that nothing is trained on."""
 
     before: Score
     after: Score
 
     @property
     def taken(self) -> bool:
-        """Whether the new policy takes the old one's place."""
-        return self.after.correct >= self.before.correct
+        """Whether the new policy takes the old one's place: within its interval, they are equal,
+        and the new one has learned from more.
+        """
+        return self.after.accuracy >= self.before.low
 
     def summary(self) -> str:
         """One line for the log."""
+        best = self.before
         return (
-            f"{self.after.correct} of {self.after.total} validation samples right, before it "
-            f"{self.before.correct}: the new policy is {'' if self.taken else 'not '}taken"
+            f"{self.after.correct} of {self.after.total} validation samples right, the best before "
+            f"it {best.correct} [{best.low:.0%}, {best.high:.0%}]: the new policy is "
+            f"{'' if self.taken else 'not '}taken"
         )
 
     @property
     def best(self) -> Score:
-        """Of the policy that stands now."""
-        return self.after if self.taken else self.before
+        """Of all policies up to now."""
+        return max(self.before, self.after, key=lambda score: score.correct)
 
 
 def better(
@@ -44,7 +48,7 @@ def better(
     after: Checkpoint,
     accuracy: Callable[[Checkpoint, str], Score],
 ) -> Checkpoint:
-    """The policy of a round: `after`, or `before` under its name if that did better.
+    """The policy of a round: `after`, or `before` if that is clearly worse.
 
     `accuracy` measures a policy on the validation samples, under a name within the run.
     """
@@ -59,4 +63,4 @@ def better(
 
     found = run.once(f"round-{round}/validation", Validation, validated)
     run.say(f"train: {found.summary()}")
-    return after if found.taken else before.model_copy(update={"name": after.name})
+    return after if found.taken else before

@@ -83,8 +83,10 @@ def _of_run(root: Path, wanted: str | None, format: str | None) -> Contender:
     for name in (*names, "warm-start/policy", "base"):
         if paths.value(name).exists():
             kept = read_records(paths.value(name), Checkpoint)[0]
-            found = kept.model_copy(update={"path": paths.located(kept.path)})
-            made.setdefault(found.name, found)
+            # A round whose own policy was not taken has that of the round before.
+            label = name.removesuffix("/train/policy") if name in names else kept.name
+            located = {"name": label, "path": paths.located(kept.path)}
+            made.setdefault(label, kept.model_copy(update=located))
     if not made:
         raise UserError(f"{root} has no checkpoint yet; go on with `looptool run {root}`")
     if wanted is not None and wanted not in made:

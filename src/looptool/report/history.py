@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -14,6 +14,7 @@ from looptool.evaluate.bootstrap import paired_difference
 from looptool.evaluate.contamination import Contamination
 from looptool.merge import first_share, loop_seed
 from looptool.records import (
+    Checkpoint,
     Expansion,
     Judgement,
     Measurement,
@@ -155,12 +156,21 @@ def _rounds(paths: Paths, config: Config, train: Sequence[Sample]) -> list[Round
             judgements=_stored(paths, f"{name}/judgements", Judgement),
             expansions=_stored(paths, f"{name}/expansions", Expansion),
             merged=_stored(paths, f"{name}/dataset", Sample),
-            measured=_measured(paths, name),
+            measured=_measured_round(paths, name),
         )
         if found.stats or found.probes is not None:
             rounds.append(found)
         dataset = found.merged
     return rounds
+
+
+def _measured_round(paths: Paths, name: str) -> Measured | None:
+    """The policy of a round, which is that of the round before where the new one was not taken."""
+    policy = _stored(paths, f"{name}/train/policy", Checkpoint)
+    found = _measured(paths, policy[0].name if policy else name)
+    if found is None:
+        return None
+    return replace(found, result=found.result.model_copy(update={"checkpoint": name}))
 
 
 def _measured(paths: Paths, name: str) -> Measured | None:
