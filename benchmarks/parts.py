@@ -5,7 +5,10 @@
 Shapes are SmolLM2-135M's. `attention`: forward and backward of one layer's completions over their
 prompt, merged by log-sum-exps, against a copy of the prompt's keys for each completion. `greedy`
 and `sample`: the next tokens of 32 rows and their log-probs, against argmax and one cumulative sum
-over the vocabulary, each with a log-sum-exp of its own. With one thread processor seconds count.
+over the vocabulary, each with a log-sum-exp of its own. `products`: all layers' products with their
+weights for one token of 16 rows, as they are ("before") against three ways that are not taken: one
+product for queries, keys and values and one for gate and up; weights packed ahead by oneDNN; by
+MKL. With one thread processor seconds count.
 """
 
 from __future__ import annotations
@@ -20,6 +23,8 @@ if TYPE_CHECKING:
     import torch
 
 HEADS, KEYS, SIZE, VOCABULARY, ROWS = 9, 3, 64, 49_152, 32
+LAYERS, WIDTH, INNER = 30, 576, 1536
+FEW_ROWS = 16
 Pair = tuple[Callable[[], object], Callable[[], object]]
 
 
@@ -45,6 +50,7 @@ def main() -> None:
         "attention P=1000 G=16": attention(1000, 16, options.dtype),
         "greedy": greedy(),
         "sample": sample(),
+        **products(),
     }
     figures = {}
     print(f"{'':24}{'before ms':>12}{'now ms':>12}{'ratio':>8}", flush=True)
@@ -113,6 +119,45 @@ def sample() -> Pair:
         return _logps(logits, torch.searchsorted(sums, at, right=True)[:, 0])
 
     return whole, lambda: draw.sample(logits, 1.0, 1, random)
+
+
+def products() -> dict[str, Pair]:
+    """A layer's matrices are those of queries, keys, values, output, gate, up and down."""
+    import torch
+    from torch.nn import functional as F
+
+    kv = KEYS * SIZE
+    layer = [(WIDTH, WIDTH), (kv, WIDTH), (kv, WIDTH), (WIDTH, WIDTH)]
+    layer += [(INNER, WIDTH), (INNER, WIDTH), (WIDTH, INNER)]
+    weights = [torch.randn(shape) for _ in range(LAYERS) for shape in layer]
+    fused = []
+    for at in range(0, len(weights), len(layer)):
+        q, k, v, out, gate, up, down = weights[at : at + len(layer)]
+        fused += [torch.cat([q, k, v]), out, torch.cat([gate, up]), down]
+    given = {size: torch.randn(FEW_ROWS, size) for size in (WIDTH, INNER)}
+    onednn = [(torch.ops.mkldnn._reorder_linear_weight(w, FEW_ROWS), w) for w in weights]
+    mkl = [(torch.ops.mkl._mkl_reorder_linear_weight(w, FEW_ROWS), w) for w in weights]
+
+    @torch.inference_mode()
+    def plain(matrices: list[torch.Tensor]) -> None:
+        for w in matrices:
+            F.linear(given[w.shape[1]], w)
+
+    @torch.inference_mode()
+    def by_onednn() -> None:
+        for packed, w in onednn:
+            torch.ops.mkldnn._linear_pointwise(given[w.shape[1]], packed, None, "none", [], "")
+
+    @torch.inference_mode()
+    def by_mkl() -> None:
+        for packed, w in mkl:
+            torch.ops.mkl._mkl_linear(given[w.shape[1]], packed, w, None, FEW_ROWS)
+
+    return {
+        "products, fused": (lambda: plain(weights), lambda: plain(fused)),
+        "products, oneDNN packs": (lambda: plain(weights), by_onednn),
+        "products, MKL packs": (lambda: plain(weights), by_mkl),
+    }
 
 
 def _logps(logits: torch.Tensor, ids: torch.Tensor) -> torch.Tensor:

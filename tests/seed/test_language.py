@@ -7,6 +7,8 @@ import pytest
 from looptool.records import Seed
 from looptool.seed.dice import dice
 from looptool.seed.evidence import read, supports
+from looptool.seed.kinds import draw
+from looptool.seed.pools import pools
 from looptool.seed.realise import realise
 from looptool.seed.surfaces import say, singular
 from looptool.seed.vocabulary import Param
@@ -89,6 +91,14 @@ def test_the_schema_decides_how_a_value_is_written(
     kind: str, value: object, schema: dict[str, object], expected: object
 ) -> None:
     assert realise(param(kind), value, schema) == expected
+
+
+def test_a_city_comes_now_and_then_with_what_it_lies_in() -> None:
+    rng = dice("cities")
+    drawn = [draw(param("city"), rng) for _ in range(400)]
+    placed = [city.split(", ") for city in drawn if ", " in city]
+    assert 20 < len(placed) < 120
+    assert all(pools().cities[city] == land for city, land in placed)
 
 
 def test_articles_and_stops() -> None:

@@ -173,6 +173,12 @@ def _year(param: Param, rng: Random) -> int:
     return rng.randint(round(low), round(high))
 
 
+def _city(param: Param, rng: Random) -> str:
+    """The name, now and then with what it lies in: "Austin, TX"."""
+    city, land = rng.choice(list(pools().cities.items()))
+    return f"{city}, {land}" if rng.random() < 0.15 else city
+
+
 def _place(param: Param, rng: Random) -> str:
     if rng.random() < 0.6:
         return rng.choice(pools().places)
@@ -242,7 +248,7 @@ _DRAWS: dict[str, Callable[[Param, Random], Any]] = {
     "year": _year,
     "month": lambda param, rng: rng.randint(1, 12),
     "weekday": lambda param, rng: rng.choice(WEEKDAYS),
-    "city": lambda param, rng: rng.choice(list(pools().cities)),
+    "city": _city,
     "country": lambda param, rng: rng.choice(list(pools().countries)),
     "place": _place,
     "address": _address,

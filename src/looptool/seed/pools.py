@@ -13,7 +13,9 @@ PATH = Path(__file__).parent / "pools.toml"
 
 @dataclass(frozen=True)
 class Pools:
-    """Names by what they name; codes map a name to its ISO code."""
+    """Names by what they name. A city maps to its country or US state, a country or language to
+    its ISO code, the ISO code of a currency to what people call it.
+    """
 
     cities: dict[str, str]
     us_cities: tuple[tuple[str, str], ...]
@@ -54,7 +56,7 @@ def pools() -> Pools:
         (city, state) for state, names in raw["us_cities"].items() for city in _names(names)
     )
     cities = {city: land for land, names in raw["cities"].items() for city in _names(names)}
-    cities |= {city: "United States" for city, _ in us_cities if city not in cities}
+    cities |= {city: state for city, state in us_cities if city not in cities}
     return Pools(
         cities=cities,
         us_cities=us_cities,
