@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from tests.teachers.bookings import TOOLS, judged, move, says, stay, tool
 
-from looptool.records import Label, Message, ToolCall
+from looptool.records import Label, Message, Tool, ToolCall
 from looptool.records import Verdict as V
 
 BOOK = says("Book me a double at the Adlon from March 9th, 2025 for three nights, with breakfast.")
@@ -118,3 +120,124 @@ def test_a_call_that_asks_for_something_said_is_not() -> None:
     other = ToolCall(name="book_hotel", arguments={"hotel": "Adlon", "check_in": "2025-03-09"})
     both = Label(calls=(*train.calls, other))
     assert judged(context, train, both).verdict is not V.LABEL_WRONG
+
+
+BASE = tool("convert_base", "Write a decimal number in another base.", ("number", "target_base"),
+            number={"type": "integer"}, target_base={"type": "string", "enum": ["binary", "octal"]},
+            min_digits={"type": "integer"}, with_prefix={"type": "boolean"})  # fmt: skip
+TIMER = tool("sleep_timer", "Stop the music after a while.", ("duration",),
+             duration={"type": "integer", "description": "In minutes."},
+             device={"type": "string", "description": "Device that stops."})  # fmt: skip
+SEARCH = tool("search_messages", "Find messages.", ("query",),
+              query={"type": "string"}, sender={"type": "string"})  # fmt: skip
+TICKET = tool("open_ticket", "Open a ticket.", ("title",),
+              title={"type": "string"}, assignee={"type": "string"})  # fmt: skip
+PLOT = tool("read_sensor", "Read a sensor of a plot.", ("plot",),
+            plot={"type": "string"}, measure={"type": "string"})  # fmt: skip
+REPORT = tool("test_report", "Report of a test run.", ("run_id", "format"),
+              run_id={"type": "string"}, format={"type": "string"})  # fmt: skip
+EPISODE = tool("get_episode", "Look an episode up.", ("show", "season", "episode"),
+               show={"type": "string"}, season={"type": "integer"},
+               episode={"type": "integer"})  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("said", "of", "label", "right", "wrong"),
+    [
+        pytest.param("Read the sensor of plot 12.", PLOT, {"plot": "plot 82"}, {"plot": "plot 12"},
+                     {"plot": "12"}, id="another frame"),
+        pytest.param("I need the report of run_dee210 as JUnit.", REPORT,
+                     {"run_id": "run_dee219", "format": "JUnit"},
+                     {"run_id": "run_dee210", "format": "JUnit"},
+                     {"run_id": "dee210", "format": "JUnit"}, id="a code without its beginning"),
+    ],
+)  # fmt: skip
+def test_a_label_is_not_replaced_by_a_prediction_with_a_stray_value(
+    said: str, of: Tool, label: dict[str, Any], right: dict[str, Any], wrong: dict[str, Any]
+) -> None:
+    old, good, stray = (move(of.name, **each) for each in (label, right, wrong))
+    assert judged(says(said), good, old, (of,)).verdict is V.LABEL_WRONG
+    assert judged(says(said), stray, old, (of,)).verdict is not V.LABEL_WRONG
+
+
+@pytest.mark.parametrize(
+    ("said", "of", "label", "stray"),
+    [
+        pytest.param("Write 5000 in base 2, please.", BASE,
+                     {"number": 5000, "target_base": "binary"}, {"min_digits": 2},
+                     id="a number behind another's name"),
+        pytest.param("Set a sleep timer for an hour.", TIMER, {"duration": 60},
+                     {"device": "an hour"}, id="a duration as a device"),
+        pytest.param("Search the messages for the meeting link.", SEARCH,
+                     {"query": "the meeting link"}, {"sender": "the meeting meeting"},
+                     id="words that do not stand together"),
+    ],
+)  # fmt: skip
+def test_what_was_said_of_one_argument_is_not_missing_from_another(
+    said: str, of: Tool, label: dict[str, Any], stray: dict[str, Any]
+) -> None:
+    right, more = move(of.name, **label), move(of.name, **label, **stray)
+    assert judged(says(said), more, right, (of,)).verdict is not V.LABEL_WRONG
+
+
+def test_a_wrong_type_does_not_make_an_argument_needless() -> None:
+    context = says("Read the moisture sensor of plot 12.")
+    label = move("read_sensor", plot="plot 12", measure=["moisture"])
+    whole = move("read_sensor", plot="plot 12", measure="moisture")
+    less = move("read_sensor", plot="plot 12")
+    assert judged(context, whole, label, (PLOT,)).verdict is V.LABEL_WRONG
+    assert judged(context, less, label, (PLOT,)).verdict is not V.LABEL_WRONG
+
+
+def test_a_name_that_neither_side_holds_leaves_it_open() -> None:
+    context = says("Open a ticket called Login is broken for Carmen Pereira.")
+    label, less = (move("open_ticket", title=title) for title in ("standard", "Login is broken"))
+    assert judged(context, less, label, (TICKET,)).verdict is not V.LABEL_WRONG
+
+
+def test_a_refusal_is_not_the_answer_where_the_label_left_something_out() -> None:
+    label = Label(calls=(ToolCall(name="search_messages", arguments={}),))
+    refusal = Label(content="I cannot do that.")
+    context = says("What did Ines write?")
+    assert judged(context, refusal, label, (SEARCH,)).verdict is not V.LABEL_WRONG
+
+
+def test_a_made_up_call_says_nothing_for_another_that_nobody_asked_for() -> None:
+    context, tools = says("Why does ice float?"), (PLOT, TICKET)
+    label, other = move("read_sensor", plot="default"), move("open_ticket", title="ice float")
+    assert judged(context, other, label, tools).verdict is not V.LABEL_WRONG
+    assert judged(context, move("read_sensor", plot="ice"), label, tools).verdict is not (
+        V.LABEL_WRONG
+    )
+
+
+def test_a_change_to_one_argument_leaves_the_others() -> None:
+    before = move("get_episode", show="Lost", season=8, episode=6)
+    context = served("Look up Lost, season 8, episode 6.", before, "Now with episode 7.")
+    label = move("open_ticket", title="standard")
+    changed, astray = (
+        move("get_episode", show="Lost", season=season, episode=episode)
+        for season, episode in ((8, 7), (7, 6))
+    )
+    assert judged(context, changed, label, (EPISODE, TICKET)).verdict is V.LABEL_WRONG
+    assert judged(context, astray, label, (EPISODE, TICKET)).verdict is not V.LABEL_WRONG
+
+
+def test_a_date_is_no_place() -> None:
+    context = served("Find a train from Bern to Milan.", move("find_trains", origin="Bern"))
+    dated = (*context, Message(role="tool", name="find_trains", content='{"on": "2026-04-07"}'))
+    label = move("find_trains", origin="Bern")
+    astray = move("find_trains", origin="Bern", destination="2026-04-07")
+    assert judged(dated, astray, label).verdict is not V.LABEL_WRONG
+
+
+def test_the_request_begins_before_a_question_without_a_question_mark() -> None:
+    context = says("Open a ticket for Carmen Pereira.", "I'm missing the title. Please tell me.",
+                   "'Login is broken'.")  # fmt: skip
+    label, less = (move("open_ticket", title=title) for title in ("default", "Login is broken"))
+    assert judged(context, less, label, (TICKET,)).verdict is not V.LABEL_WRONG
+    spoilt, whole = (
+        move("open_ticket", title=title, assignee="Carmen Pereira")
+        for title in ("default", "Login is broken")
+    )
+    assert judged(context, whole, spoilt, (TICKET,)).verdict is V.LABEL_WRONG

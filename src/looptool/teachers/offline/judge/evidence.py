@@ -11,7 +11,7 @@ from looptool.conversation import answered, is_error
 from looptool.records import Message, ToolCall
 from looptool.teachers.offline.judge.moments import Day, blank_moments, days, times
 from looptool.teachers.offline.judge.quantities import Amount, amounts
-from looptool.teachers.offline.judge.words import normal, roots, tokens
+from looptool.teachers.offline.judge.words import asks_back, normal, roots, tokens
 
 _WORD = re.compile(r"[^\W_]+")
 _SENTENCE = re.compile(r"(?<=[.!?])\s+|\n")
@@ -126,7 +126,7 @@ def _begin(context: Sequence[Message], last: int) -> int:
     begin = last
     while begin > 1:
         between = context[begin - 1]
-        if between.role != "assistant" or between.tool_calls or "?" not in between.content:
+        if between.role != "assistant" or between.tool_calls or not asks_back(between.content):
             break
         asked = begin - 2
         if context[asked].role != "user":

@@ -15,13 +15,29 @@ from looptool.teachers.offline.judge.moments import days, same_day
 from looptool.teachers.offline.judge.moves import Leaf, Read, alike, atoms, values_of
 from looptool.teachers.offline.judge.quantities import SECONDS, Amount, amounts, same_number
 from looptool.teachers.offline.judge.roles import role_of
-from looptool.teachers.offline.judge.words import holds, meets, name_tokens, normal, roots
+from looptool.teachers.offline.judge.words import (
+    holds,
+    meets,
+    name_tokens,
+    normal,
+    roots,
+    tokens,
+    word_set,
+)
 
 _QUOTED = re.compile(r"(?<!\w)['\"‘“]([^'\"’”\n]{2,60})['\"’”](?!\w)")
 _FOLLOW_UP = re.compile(
     r"\b(too|instead|again|once more|same|as well|that for|and (if|for|what about)|what about|"
     r"how about|change (it|that)|make (it|that))\b",
     re.I,
+)
+_FIGURES = re.compile(r"\d+")
+_NAME = re.compile(r"(?<=[a-z,;:] )[A-Z][a-z]+(?: [A-Z][a-z]+)+")
+_ABOUT_TIME = word_set(
+    """
+    date dates day days time deadline when start end begin from until since till by due at on
+    month year week moment expiry expires timestamp birthday schedule scheduled period
+    """
 )
 _MIXED = re.compile(r"[a-z]\d|\d[a-z]", re.I)
 _ITEM = re.compile(r"^\s*\d{1,2}[.)]\s", re.M)
@@ -31,8 +47,8 @@ _STEPS = re.compile(
 
 
 def passed_over(calls: list[Read], evidence: Evidence) -> str | None:
-    """A number, code, date or quotation of the request that neither the calls nor those already
-    made hold.
+    """A number, code, name, date or quotation of the request that neither the calls nor those
+    already made hold.
     """
     values = values_of(calls)
     values += [each for call in evidence.done for v in call.arguments.values() for each in atoms(v)]
@@ -50,6 +66,9 @@ def passed_over(calls: list[Read], evidence: Evidence) -> str | None:
     for quoted in _QUOTED.findall(request.text):
         if not holds(held, normal(quoted)):
             return f"'{quoted}'"
+    for name in map(str, _NAME.findall(request.text)):
+        if not any(holds(held, word) for word in normal(name).split()):
+            return name
     known = [day for value in values for day in days(str(value))]
     for day in request.days:
         if not any(same_day(day, each) for each in known):
@@ -87,6 +106,32 @@ def is_own_name(leaf: Leaf, call: Read, old: Leaf | None) -> bool:
     if old is not None and isinstance(old.value, str):
         said -= frozenset(normal(old.value).split())
     return isinstance(leaf.value, str) and bool(said) and said <= own
+
+
+def is_anothers(leaf: Leaf, call: Read, evidence: Evidence) -> bool:
+    """Whether what a further argument says was said of another one.
+
+    A number behind the name of another parameter ("in base 2" for `min_digits`), a duration that
+    another argument has as a number, a text of words that do not stand together.
+    """
+    value, demand = leaf.value, call.demands.at(leaf.path)
+    if isinstance(value, bool) or demand.closed:
+        return False
+    if isinstance(value, str):
+        others = [each for each in values_of([call]) if each is not value]
+        said = amounts(value)
+        counted = bool(said) and all(_counted(amount, others, "") for amount in said)
+        return counted or leaf.grounds.support < Support.STATED
+    return is_behind_another(leaf, call, evidence)
+
+
+def is_behind_another(leaf: Leaf, call: Read, evidence: Evidence) -> bool:
+    """Whether a number stands beside the name of another parameter and not of its own."""
+    if not isinstance(leaf.value, int | float):
+        return False
+    known = call.demands.by_path.items()
+    parts = {path: role_of(leaf.value, each, evidence.said) for path, each in known}
+    return parts.get(leaf.path, 0) < 2 <= max(parts.values(), default=0)
 
 
 def exchangeable(leaf: Leaf, call: Read, other: Read, evidence: Evidence) -> bool:
@@ -155,10 +200,26 @@ def rewritten(leaf: Leaf, old: Leaf | None, evidence: Evidence) -> bool:
         inner = old.value[0] if isinstance(old.value, list) and len(old.value) == 1 else old.value
         if alike(inner, value) and str(inner) != value:
             return True
-    text, said = normal(value), evidence.said
-    if _MIXED.search(value) and not holds(said.normal, text):
+        frames = [_FIGURES.sub("0", normal(str(each))) for each in (inner, value)]
+        if frames[0] != frames[1] and "0" in frames[1] and holds(*frames):
+            return True  # "12", where the label has "plot 82"
+    said = evidence.said
+    if _MIXED.search(value) and not _stands_whole(value, said.lower):
         return True
     return value != value.strip() or (value.casefold() in said.lower and value not in said.text)
+
+
+def _stands_whole(value: str, text: str) -> bool:
+    found = re.search(rf"(?<![\w-]){re.escape(value.casefold())}(?![\w]|-\w)", text)
+    return found is not None
+
+
+def is_stray_day(leaf: Leaf, call: Read) -> bool:
+    """Whether a date is given to an argument that is not about time."""
+    demand = call.demands.at(leaf.path)
+    if not isinstance(leaf.value, str) or demand.day or not days(leaf.value):
+        return False
+    return not _ABOUT_TIME & {*demand.words, *tokens(demand.about)}
 
 
 def better_tool(call: Read, tools: Sequence[Tool], evidence: Evidence) -> str | None:

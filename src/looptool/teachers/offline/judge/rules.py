@@ -25,6 +25,7 @@ from looptool.teachers.offline.judge.grounding import Support
 from looptool.teachers.offline.judge.loose_ends import asks_for_something
 from looptool.teachers.offline.judge.moves import Read, read_move
 from looptool.teachers.offline.judge.soundness import unsure, well_founded
+from looptool.teachers.offline.judge.words import asks_back
 
 
 class RuleJudge:
@@ -129,7 +130,7 @@ def _is_done(call: Read, evidence: Evidence) -> bool:
 
 def _left_undone(case: Case, evidence: Evidence) -> Iterator[Finding]:
     """A label may be wrong, and a refusal beside it no better: a tool for the request is there."""
-    if "?" in case.prediction.content:
+    if asks_back(case.prediction.content):
         return
     done = {call.name for call in evidence.done}
     for tool in case.tools:

@@ -6,17 +6,21 @@ from collections.abc import Sequence
 from itertools import chain
 
 from looptool.jsonvalue import values_equal
-from looptool.records import Label, Tool
+from looptool.records import Label, Mismatch, Tool
 from looptool.teachers.offline.judge.alignment import aligned, is_default, one_place
 from looptool.teachers.offline.judge.demands import Path
 from looptool.teachers.offline.judge.evidence import Evidence
+from looptool.teachers.offline.judge.fit import vocabulary
 from looptool.teachers.offline.judge.grounding import Support
 from looptool.teachers.offline.judge.loose_ends import (
     better_tool,
     exchangeable,
     follows_up,
+    is_anothers,
+    is_behind_another,
     is_made_up,
     is_own_name,
+    is_stray_day,
     more_to_do,
     nearly_right,
     option_said,
@@ -29,7 +33,7 @@ from looptool.teachers.offline.judge.loose_ends import (
 )
 from looptool.teachers.offline.judge.moments import days
 from looptool.teachers.offline.judge.moves import Leaf, Read, atoms, spoken_for, values_of
-from looptool.teachers.offline.judge.words import normal
+from looptool.teachers.offline.judge.words import asks_back, meets, normal
 
 
 def unsure(
@@ -48,6 +52,8 @@ def unsure(
         return _unsure_refusal(prediction, label, evidence)
     if _says_the_same(own, label):
         return None
+    if any(call.valid.reason is Mismatch.WRONG_TYPE for call in label):
+        return "whether more than a type is wrong"
     if not one_place(sides):
         return "the two differ in more than one place"
     if unused := passed_over(own, evidence):
@@ -63,28 +69,36 @@ def unsure(
 def _says_the_same(own: list[Read], label: list[Read]) -> bool:
     """Whether the two differ in the type of values alone: one of them breaks the schema."""
     pairs, unpaired = aligned(own, label)
-    return not any(unpaired) and all(_written(call) == _written(other) for call, other in pairs)
+    return not any(unpaired) and all(
+        _written(call, other) == _written(other, call) for call, other in pairs
+    )
 
 
-def _written(call: Read) -> dict[Path, list[str]]:
-    """A call's values as texts, a single one as a list of one."""
+def _written(call: Read, beside: Read) -> dict[Path, list[str]]:
+    """A call's values as texts, a single one as a list of one; not the defaults that the other
+    call leaves to the tool.
+    """
+    given = {path: leaf for path, leaf in call.leaves.items() if not is_default(call, beside, path)}
     return {
         path: [str(value).lower() if isinstance(value, bool) else str(value) for value in values]
-        for path, values in ((path, atoms(leaf.value)) for path, leaf in call.leaves.items())
+        for path, values in ((path, atoms(leaf.value)) for path, leaf in given.items())
     }
 
 
 def _unsure_refusal(prediction: Label, label: list[Read], evidence: Evidence) -> str | None:
     if not prediction.content.strip():
         return "the prediction says nothing"
-    refusal = "?" not in prediction.content and not evidence.done
+    asking = asks_back(prediction.content)
+    if any(call.valid.reason is Mismatch.MISSING_ARGUMENT for call in label):
+        return "what the label left out"
+    refusal = not asking and not evidence.done
     if refusal and any(_asked_for(leaf) for call in label for leaf in call.leaves.values()):
         return "the label gives what was asked for"
     if refusal and evidence.resumed:
         return "the assistant has asked for what it needs"
     if refusal and any(option_said(call, evidence) for call in label):
         return "one of the allowed values was said"
-    if "?" not in prediction.content and more_to_do(label, evidence):
+    if not asking and more_to_do(label, evidence):
         return "whether the request has another step"
     return None
 
@@ -106,6 +120,10 @@ def _unsure_call(
         return f"what was said of {left_out}"
     if better := better_tool(call, tools, evidence):
         return f"whether {better} would serve better than {name}"
+    if _for_nothing(call, replaced, evidence):
+        return f"whether the request speaks of {name}"
+    if as_before := [leaf.name for leaf in call.leaves.values() if _changed(leaf, call, evidence)]:
+        return f"whether {as_before[0]} changes"
     if follows_up(call, evidence) or any(nearly_right(other, evidence) for other in replaced):
         return f"whether {name} is the tool"
     return _unsure_leaves(list(call.leaves.values()), call, None, evidence)
@@ -115,6 +133,9 @@ def _unsure_change(
     call: Read, other: Read, tools: Sequence[Tool], evidence: Evidence
 ) -> str | None:
     """Of a call that stands for one of the label's with other arguments."""
+    said = any(leaf.grounds.support >= Support.DERIVED for leaf in other.leaves.values())
+    if not said and not nearly_right(other, evidence) and _for_nothing(call, [other], evidence):
+        return f"whether the request speaks of {call.call.name}"
     for path, leaf in other.leaves.items():
         if path in call.leaves or is_default(other, call, path):
             continue
@@ -123,7 +144,8 @@ def _unsure_change(
     new = [
         leaf
         for path, leaf in call.leaves.items()
-        if path not in other.leaves or not values_equal(leaf.value, other.leaves[path].value)
+        if not is_default(call, other, path)
+        and (path not in other.leaves or not values_equal(leaf.value, other.leaves[path].value))
     ]
     if new and repeats(call, evidence):
         return f"whether the call of {call.call.name} is to be made again"
@@ -134,6 +156,9 @@ def _unsure_change(
             return f"which {leaf.name} of the calls before is meant"
         if exchangeable(leaf, call, other, evidence):
             return f"which of {leaf.name} and another is which"
+        further = leaf.path not in other.leaves and not call.demands.at(leaf.path).required
+        if further and is_anothers(leaf, call, evidence):
+            return f"whether {leaf.name} is what was meant"
     return _unsure_leaves(new, call, other, evidence)
 
 
@@ -143,11 +168,31 @@ def _unsure_leaves(
     for leaf in new:
         old = other.leaves.get(leaf.path) if other else None
         loose = rewritten(leaf, old, evidence) or is_own_name(leaf, call, old)
-        if leaf.grounds.support < Support.DERIVED or loose:
+        if leaf.grounds.support < Support.DERIVED or loose or is_stray_day(leaf, call):
             return f"whether {leaf.name} was said"
         if why := _said_once(leaf, call, evidence):
             return why
     return None
+
+
+def _for_nothing(call: Read, replaced: list[Read], evidence: Evidence) -> bool:
+    """Whether nothing asked for the call: that another's values are made up says nothing for it."""
+    groundless = any(other.worst() for other in replaced)
+    if not groundless or call.tool is None:
+        return False
+    return not any(meets(word, evidence.open.roots) for word in vocabulary(call.tool))
+
+
+def _changed(leaf: Leaf, call: Read, evidence: Evidence) -> bool:
+    """Whether a call before had another value there, and the user has not asked for this one."""
+    given = [
+        done.arguments[leaf.path[0]]
+        for done in evidence.before
+        if done.name == call.call.name and len(leaf.path) == 1 and leaf.path[0] in done.arguments
+    ]
+    if not given or values_equal(given[-1], leaf.value):
+        return False
+    return not leaf.grounds.open or is_behind_another(leaf, call, evidence)
 
 
 def well_founded(call: Read) -> bool:
@@ -196,5 +241,10 @@ def _said_once(leaf: Leaf, call: Read, evidence: Evidence) -> str | None:
     if isinstance(leaf.value, bool) or f" {evidence.said.normal} ".count(f" {said} ") != 1:
         return None
     others = [each for each in call.leaves.values() if each is not leaf]
-    twice = [each.name for each in others if normal(str(each.value)) == said]
+    twice = [each.name for each in others if _one_thing(said, normal(str(each.value)))]
     return f"{leaf.name} and {twice[0]} have one value, which was said once" if twice else None
+
+
+def _one_thing(said: str, other: str) -> bool:
+    """Whether both texts are one, up to an article: "sticky leaves", "the sticky leaves"."""
+    return said == other or said == f"the {other}" or other == f"the {said}"

@@ -37,6 +37,11 @@ NEGATIONS = word_set(
     skipping off disable disabled avoid leave hide isn doesn won nor minus unless
     """
 )
+_ASKING = re.compile(
+    r"\?|\bplease (tell|give|send|share|say|provide|let)\b|"
+    r"\bI(?:'m| am|'d)? (?:also |still )?(?:need|missing)\b",
+    re.I,
+)
 _ALIKE = tuple(
     word_set(group)
     for group in (
@@ -51,6 +56,11 @@ _ALIKE = tuple(
         "buy purchase order pay",
     )
 )
+
+
+def asks_back(text: str) -> bool:
+    """Whether an assistant's words ask for something: "I'm missing the city. Please tell me."."""
+    return _ASKING.search(text) is not None
 
 
 def tokens(text: str) -> list[str]:
