@@ -113,7 +113,7 @@ def test_a_run_checks_its_seed_once_and_is_the_same_ever_after(
     again, same = seeded("checked")
     assert same == left
     (kept,) = read_records(again.paths.value("seed/contaminated"), Contamination)
-    assert kept.suites == ("BFCL v3",) and len(kept.samples) == 30 - len(left.train)
+    assert kept.suites == ("BFCL v3",) and len(kept.samples) == count - len(left.train)
 
 
 def test_a_run_holds_its_expansions_against_what_its_seed_was_checked_against(
