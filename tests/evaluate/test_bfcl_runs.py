@@ -12,6 +12,7 @@ from looptool.evaluate.contender import find_contender
 from looptool.evaluate.suites import Request, run_eval
 from looptool.models.precision import Precision
 from looptool.records import Checkpoint, Label, Message, Sample, Scenario, Tool, ToolCall
+from looptool.runs.paths import Paths
 from looptool.runs.run import Run
 from looptool.runs.store import write_records
 from looptool.work import Silent
@@ -56,6 +57,13 @@ def test_a_run_is_its_last_checkpoint_unless_one_is_named(run: Path, tmp_path: P
     assert find_contender(str(run), tmp_path, "base").checkpoint.name == "base"
     with pytest.raises(UserError, match="it has round-1, base"):
         find_contender(str(run), tmp_path, "round-9")
+
+
+def test_a_round_that_was_undone_is_found_by_its_number(run: Path, tmp_path: Path) -> None:
+    kept = find_contender(str(run), tmp_path).checkpoint
+    write_records(Paths(run).value("round-2/train/policy"), [kept])  # round 1's, as it was
+    undone = find_contender(str(run), tmp_path, "round-2")
+    assert (undone.name, undone.checkpoint.path) == ("my_run-round-2", kept.path)
 
 
 def test_a_run_without_checkpoints_is_one_line(tmp_path: Path) -> None:

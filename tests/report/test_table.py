@@ -9,8 +9,10 @@ from rich.console import Console
 
 from looptool.cli import report
 from looptool.errors import UserError
+from looptool.records import Checkpoint
 from looptool.report.table import rounds_table
 from looptool.runs.paths import Paths
+from looptool.runs.store import write_records
 
 STOPS = [
     "config", "seed", "warm-start", "round-1/train", "round-1/measure", "round-1/probe",
@@ -39,6 +41,18 @@ def test_each_checkpoint_stands_with_its_accuracy_and_interval(build: Callable[.
         assert low <= float(words[1]) <= high
         assert len(words) == 10, "all, interval and seven scenarios"
     assert "round-2 against warm-start" in text
+
+
+def test_a_round_that_was_undone_stands_with_the_policy_before_it(
+    build: Callable[..., Paths],
+) -> None:
+    paths = build()
+    kept = Checkpoint(name="round-1", path="models/round-1/weights", base="base")
+    write_records(paths.value("round-2/train/policy"), [kept])
+    paths.value("measure/round-2").unlink()  # what is not taken is not measured
+    text = shown(paths)
+    first, second = (row(text, f"round-{n}", "Held-out accuracy") for n in (1, 2))
+    assert second == ["round-2", *first[1:]]
 
 
 def test_what_a_round_found_adds_up(build: Callable[..., Paths]) -> None:

@@ -9,6 +9,7 @@ from tests.teachers.bookings import TOOLS, judged, move, says, stay, tool
 
 from looptool.records import Label, Message, Tool, ToolCall
 from looptool.records import Verdict as V
+from looptool.teachers.offline.judge.words import asks_back
 
 BOOK = says("Book me a double at the Adlon from March 9th, 2025 for three nights, with breakfast.")
 RIGHT = stay(nights=3, room="double", breakfast=True)
@@ -241,3 +242,9 @@ def test_the_request_begins_before_a_question_without_a_question_mark() -> None:
         for title in ("default", "Login is broken")
     )
     assert judged(context, whole, spoilt, (TICKET,)).verdict is V.LABEL_WRONG
+
+
+def test_a_refusal_that_offers_more_help_asks_nothing_back() -> None:
+    assert asks_back("I'm missing the title. Please tell me.")
+    assert asks_back("I can do that. Let me know the title.")
+    assert not asks_back("I can't do that. Please let me know if there is anything else.")

@@ -185,11 +185,7 @@ def _for_nothing(call: Read, replaced: list[Read], evidence: Evidence) -> bool:
 
 def _changed(leaf: Leaf, call: Read, evidence: Evidence) -> bool:
     """Whether a call before had another value there, and the user has not asked for this one."""
-    given = [
-        done.arguments[leaf.path[0]]
-        for done in evidence.before
-        if done.name == call.call.name and len(leaf.path) == 1 and leaf.path[0] in done.arguments
-    ]
+    given = _given_before(leaf, call, evidence) if len(leaf.path) == 1 else []
     if not given or values_equal(given[-1], leaf.value):
         return False
     return not leaf.grounds.open or is_behind_another(leaf, call, evidence)
@@ -210,13 +206,18 @@ def _asked_for(leaf: Leaf) -> bool:
 
 def _of_several(leaf: Leaf, call: Read, evidence: Evidence) -> bool:
     """Whether earlier calls of the tool have several values in that place."""
+    given = _given_before(leaf, call, evidence)
+    return any(not values_equal(value, given[0]) for value in given[1:])
+
+
+def _given_before(leaf: Leaf, call: Read, evidence: Evidence) -> list[object]:
+    """What earlier calls of the tool have in that place, or in the object around it."""
     first = leaf.path[0]
-    given = [
+    return [
         done.arguments[first]
         for done in evidence.before
         if done.name == call.call.name and first in done.arguments
     ]
-    return any(not values_equal(value, given[0]) for value in given[1:])
 
 
 def _another_was_said(leaf: Leaf, call: Read, evidence: Evidence) -> bool:

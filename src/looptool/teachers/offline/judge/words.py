@@ -38,7 +38,7 @@ NEGATIONS = word_set(
     """
 )
 _ASKING = re.compile(
-    r"\?|\bplease (tell|give|send|share|say|provide|let)\b|"
+    r"\?|\bplease (?:tell|give|send|provide)\b|\blet me know (?:the|your|wh|how)|"
     r"\bI(?:'m| am|'d)? (?:also |still )?(?:need|missing)\b",
     re.I,
 )
