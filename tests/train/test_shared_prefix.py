@@ -118,6 +118,22 @@ def test_the_self_check_passes_a_sound_model_and_names_an_unsound_one(
         self_check(model, group, 1.0)
 
 
+def test_what_bf16_rounds_away_is_checked_again_in_fp32(monkeypatch: pytest.MonkeyPatch) -> None:
+    from looptool.train import self_check as module
+
+    model, group = tiny("llama").bfloat16(), ragged(3, random.Random(5))
+    weights = [parameter.data for parameter in model.parameters()]
+    monkeypatch.setitem(module._LIMITS, torch.bfloat16, (0.0, 0.0))
+    self_check(model, group, 1.0)
+    after = [parameter.data for parameter in model.parameters()]
+    assert all(a is b or a.data_ptr() == b.data_ptr() for a, b in zip(weights, after, strict=True))
+
+    wrong = Group(group.prefix[::-1], group.branches, group.scored)
+    monkeypatch.setattr(module, "pack", lambda groups, device: pack([wrong], device))
+    with pytest.raises(UserError, match=r"limit 0\.001"):
+        self_check(model, group, 1.0)
+
+
 LATENT = {"kv_lora_rank": 8, "qk_rope_head_dim": 4, "qk_nope_head_dim": 4, "v_head_dim": 4}
 
 

@@ -1,8 +1,9 @@
-"""Several calls in one turn: a list in one slot, clauses joined, different tools."""
+"""Several calls in one turn: a list in one slot, values in turn, clauses joined, other tools."""
 
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from random import Random
 
 from looptool.seed.dice import weighted
@@ -30,6 +31,11 @@ _NOT_BEFORE = re.compile(
 )
 # Words that would have to change with the number of things.
 _POINTING = re.compile(r"\b(it|its|it's|that|this|he|she|him|her|his|one|is|was|has)\b", re.I)
+# Where the part of a request begins that can be said again with other values.
+_LINKING = re.compile(r"\b(in|for|of|with|from|at|on|between|by|whose|when)\b[^,.;:?!()]*$", re.I)
+_BROKEN = re.compile(r"[.?!;:(]")
+SENTENCES = 0.35
+"""How often several requests of a message are sentences of their own, whatever their mood."""
 _NOT_AFTER = re.compile(r"^\s*(and|or|with|to|into|versus|vs)?\s*$|^['\"\w-]|^\s+(and|or)\b")
 
 
@@ -38,7 +44,7 @@ def parallel(senses: tuple[Sense, ...], voice: Voice, rng: Random) -> tuple[str,
     if not senses:
         return None
     number = weighted(rng, {2: 0.58, 3: 0.29, 4: 0.13})
-    ways = {_listed: 0.3, _repeated: 0.3, _different: 0.4}
+    ways = {_listed: 0.22, _again: 0.2, _repeated: 0.2, _different: 0.38}
     while ways:
         way = weighted(rng, ways)
         made = way(senses, number, voice, rng)
@@ -76,6 +82,45 @@ def _listed(
         goals = [Goal(sense, {**clause.goal.values, slot.name: value}) for value in values]
         return finish(clause, voice, rng), goals
     return None
+
+
+def _again(
+    senses: tuple[Sense, ...], number: int, voice: Voice, rng: Random
+) -> tuple[str, list[Goal]] | None:
+    """As in: what does a parcel from Oslo to Rome cost, and from Lima to Quito?"""
+    for sense in rng.sample(senses, len(senses)):
+        wording = choose(sense, sense.required(), set(), rng)
+        tail = _tail(wording) if wording else None
+        if wording is None or tail is None:
+            continue
+        whole = [express(sense, voice, rng, wording=wording) for _ in range(number)]
+        parts = [
+            express(sense, voice, rng, wording=tail, fixed=clause.goal.values, spoken=clause.surfaces)
+            for clause in whole
+            if clause
+        ]
+        tails = [_bare(clause.text) for clause in parts if clause]
+        clauses = [clause for clause in whole if clause]
+        calls = [clause.goal.call() for clause in clauses]
+        if len(tails) < number or any(call in calls[:n] for n, call in enumerate(calls)):
+            continue
+        first = clauses[0]
+        text = join_list([_bare(first.text), *tails[1:]], rng) + ("" if first.command else "?")
+        return finish(replace(first, text=text), voice, rng), [c.goal for c in clauses]
+    return None
+
+
+def _tail(wording: Wording) -> Wording | None:
+    """What of a wording can stand after it once more, for other values: from the preposition
+    before its first value on, or from that value where only a verb stands before it.
+    """
+    before, *between = wording.words
+    if len(wording.slots) < 2 or _BROKEN.search(before + "".join(between).rstrip(".?! ")):
+        return None
+    if match := _LINKING.search(before):
+        return replace(wording, words=(match.group(), *between))
+    only_verb = wording.command and re.fullmatch(r"\w+ ", before)
+    return replace(wording, words=("", *between)) if only_verb else None
 
 
 def _listable(sense: Sense, wording: Wording, rng: Random) -> Slot | None:
@@ -131,10 +176,11 @@ def _different(
 
 def _joined(senses: list[Sense], voice: Voice, rng: Random) -> tuple[str, list[Goal]] | None:
     clauses: list[Clause] = []
+    commands_only = rng.random() > SENTENCES
     for n, sense in enumerate(senses):
         repeated = n > 0 and senses[n - 1] is sense and rng.random() < 0.5
         clause = elliptical(clauses[-1], voice, rng) if repeated else None
-        clause = clause or express(sense, voice, rng, commands_only=n > 0)
+        clause = clause or express(sense, voice, rng, commands_only=n > 0 and commands_only)
         if clause is None or any(clause.goal.call() == c.goal.call() for c in clauses):
             return None
         clauses.append(clause)
@@ -162,20 +208,27 @@ def elliptical(before: Clause, voice: Voice, rng: Random) -> Clause | None:
 
 
 def join(clauses: list[Clause], voice: Voice, rng: Random) -> str:
-    """One message of several clauses; all but the first are commands."""
+    """One message of several clauses: sentences in turn, or commands in one sentence."""
     first, *rest = clauses
-    if not first.command:
-        text = say_whole(sentence(first.text, first.verbatim_start), voice.persona, rng)
-        text = text if text[-1] in ".?!" else text + "."
-        return " ".join(
-            [text, *(line("join", "sentences", rng, ask=_bare(clause.text)) for clause in rest)]
-        )
+    if not all(clause.command for clause in clauses):
+        return " ".join([_stopped(finish(first, voice, rng)), *(_also(c, rng) for c in rest)])
     if len(clauses) > 2 and rng.random() < 0.6:
         return _as_series(clauses, voice, rng)
     text = first.text
     for clause in rest:
         text = line("join", "commands", rng, a=_bare(text), b=_bare(clause.text))
     return dress(text, voice.persona, rng, first.verbatim_start)
+
+
+def _also(clause: Clause, rng: Random) -> str:
+    """A further request as a sentence."""
+    if clause.command:
+        return line("join", "sentences", rng, ask=_bare(clause.text))
+    return _stopped(sentence(clause.text, clause.verbatim_start))
+
+
+def _stopped(text: str) -> str:
+    return text if text[-1] in ".?!" else text + "."
 
 
 def _as_series(clauses: list[Clause], voice: Voice, rng: Random) -> str:
