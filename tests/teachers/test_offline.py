@@ -24,7 +24,10 @@ from looptool.seed.dialogues import samples_of, simulate
 from looptool.seed.dice import dice
 from looptool.seed.kinds import draw
 from looptool.teachers.base import DialogueBrief, Scene, ToolBrief, Variation
+from looptool.teachers.offline.goals import surface
 from looptool.teachers.offline.infer import core_phrase
+from looptool.teachers.offline.manners import Voice
+from looptool.teachers.offline.parallel import again
 from looptool.teachers.offline.sense import recognise
 from looptool.teachers.offline.teacher import OfflineTeacher
 from looptool.teachers.offline.understand import understand
@@ -84,6 +87,26 @@ def test_a_missing_value_is_asked_for_and_then_used() -> None:
         assert not asks.label.calls and asks.label.content
         assert acts.label.calls
         assert fault_of(acts) is None
+
+
+def test_a_request_said_again_holds_the_values_of_every_call() -> None:
+    found = 0
+    for seed in range(40):
+        rng = dice("again", seed)
+        senses = tuple(sense for tool in TOOLS if (sense := recognise(tool)))
+        made = again(senses, 3, Voice("plain", seed), rng)
+        if made is None:
+            continue
+        said, goals = made
+        found += 1
+        assert (
+            len({json.dumps(dict(goal.values), default=str) for goal in goals}) == len(goals) == 3
+        )
+        for goal in goals:
+            for name, value in goal.values.items():
+                slot = goal.sense.slots[name]
+                assert surface(slot, value, Voice("plain", seed)).lower() in said.lower()
+    assert found > 10
 
 
 def test_parallel_goals_are_two_to_four_calls() -> None:

@@ -33,7 +33,7 @@ _NOT_BEFORE = re.compile(
 _POINTING = re.compile(r"\b(it|its|it's|that|this|he|she|him|her|his|one|is|was|has)\b", re.I)
 # Where the part of a request begins that can be said again with other values.
 _LINKING = re.compile(r"\b(in|for|of|with|from|at|on|between|by|whose|when)\b[^,.;:?!()]*$", re.I)
-_BROKEN = re.compile(r"[.?!;:(]")
+_BROKEN = re.compile(r"[.?!;:(]|\b(I|I'm|I've|I'd|we|you|so|it|it's|he|she|they)\b")
 SENTENCES = 0.35
 """How often several requests of a message are sentences of their own, whatever their mood."""
 _NOT_AFTER = re.compile(r"^\s*(and|or|with|to|into|versus|vs)?\s*$|^['\"\w-]|^\s+(and|or)\b")
@@ -44,7 +44,7 @@ def parallel(senses: tuple[Sense, ...], voice: Voice, rng: Random) -> tuple[str,
     if not senses:
         return None
     number = weighted(rng, {2: 0.58, 3: 0.29, 4: 0.13})
-    ways = {_listed: 0.22, _again: 0.2, _repeated: 0.2, _different: 0.38}
+    ways = {_listed: 0.22, again: 0.2, _repeated: 0.2, _different: 0.38}
     while ways:
         way = weighted(rng, ways)
         made = way(senses, number, voice, rng)
@@ -84,7 +84,7 @@ def _listed(
     return None
 
 
-def _again(
+def again(
     senses: tuple[Sense, ...], number: int, voice: Voice, rng: Random
 ) -> tuple[str, list[Goal]] | None:
     """As in: what does a parcel from Oslo to Rome cost, and from Lima to Quito?"""
@@ -93,20 +93,25 @@ def _again(
         tail = _tail(wording) if wording else None
         if wording is None or tail is None:
             continue
-        whole = [express(sense, voice, rng, wording=wording) for _ in range(number)]
-        parts = [
-            express(sense, voice, rng, wording=tail, fixed=clause.goal.values, spoken=clause.surfaces)
-            for clause in whole
-            if clause
-        ]
-        tails = [_bare(clause.text) for clause in parts if clause]
-        clauses = [clause for clause in whole if clause]
-        calls = [clause.goal.call() for clause in clauses]
-        if len(tails) < number or any(call in calls[:n] for n, call in enumerate(calls)):
+        clauses: list[Clause] = []
+        tails: list[str] = []
+        for _ in range(number):
+            clause = express(sense, voice, rng, wording=wording)
+            if clause is None or _known(clause, clauses):
+                break
+            values, spoken = clause.goal.values, clause.surfaces
+            after = express(sense, voice, rng, wording=tail, fixed=values, spoken=spoken)
+            if after is None:
+                break
+            clauses.append(clause)
+            tails.append(_bare(after.text))
+        if len(clauses) < number:
             continue
         first = clauses[0]
-        text = join_list([_bare(first.text), *tails[1:]], rng) + ("" if first.command else "?")
-        return finish(replace(first, text=text), voice, rng), [c.goal for c in clauses]
+        said = [_bare(first.text), *tails[1:]]
+        text = ", and ".join(said) if "," in tails[1] else join_list(said, rng)
+        text += "" if first.command else first.text[len(_bare(first.text)) :]
+        return finish(replace(first, text=text), voice, rng), [clause.goal for clause in clauses]
     return None
 
 
@@ -181,10 +186,15 @@ def _joined(senses: list[Sense], voice: Voice, rng: Random) -> tuple[str, list[G
         repeated = n > 0 and senses[n - 1] is sense and rng.random() < 0.5
         clause = elliptical(clauses[-1], voice, rng) if repeated else None
         clause = clause or express(sense, voice, rng, commands_only=n > 0 and commands_only)
-        if clause is None or any(clause.goal.call() == c.goal.call() for c in clauses):
+        if clause is None or _known(clause, clauses):
             return None
         clauses.append(clause)
     return join(clauses, voice, rng), [clause.goal for clause in clauses]
+
+
+def _known(clause: Clause, clauses: list[Clause]) -> bool:
+    """Whether its call is wanted already."""
+    return any(clause.goal.call() == other.goal.call() for other in clauses)
 
 
 def elliptical(before: Clause, voice: Voice, rng: Random) -> Clause | None:
