@@ -118,6 +118,16 @@ def test_a_contender_that_cannot_be_is_one_line(
         find_contender(model, tmp_path, checkpoint, format)
 
 
+def test_a_run_that_is_not_among_the_runs_is_looked_for_in_no_hub(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "runs" / "first").mkdir(parents=True)
+    (tmp_path / "runs" / "first" / "config.json").write_text('{"policy": {}}')
+    with pytest.raises(UserError, match=r"runs/frist: no such run; runs has first$"):
+        find_contender("runs/frist", tmp_path)
+
+
 def test_a_folder_that_holds_no_model_is_one_line(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="neither a run nor a model"):
         find_contender(str(tmp_path), tmp_path)

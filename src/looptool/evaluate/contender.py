@@ -43,6 +43,8 @@ def find_contender(
     folder = Path(model)
     if folder.is_dir() and not (folder / "config.json").exists():
         raise UserError(f"{model}: neither a run nor a model (no config.json in it)")
+    if not folder.exists() and (runs := _runs_in(folder.parent)):
+        raise UserError(f"{model}: no such run; {folder.parent} has {', '.join(runs)}")
     policy = PolicyConfig.model_validate({"model": model, "format": format or "hermes"})
     found = base_checkpoint(policy, cache / "models")
     dtype = _measured_precision(cache)
@@ -69,6 +71,11 @@ def _is_run(folder: Path) -> bool:
     except (OSError, ValueError):
         return False
     return isinstance(raw, dict) and "policy" in raw
+
+
+def _runs_in(folder: Path) -> list[str]:
+    """The runs in a folder, by name: who names another one there means no model of a hub."""
+    return sorted(each.name for each in folder.glob("*") if _is_run(each))
 
 
 def _of_run(root: Path, wanted: str | None, format: str | None) -> Contender:
