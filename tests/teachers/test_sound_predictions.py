@@ -123,6 +123,24 @@ def test_a_call_that_asks_for_something_said_is_not() -> None:
     assert judged(context, train, both).verdict is not V.LABEL_WRONG
 
 
+@pytest.mark.parametrize(
+    ("said", "extra", "needless"),
+    [
+        ("Carl marries, you know", {"origin": "Milan", "destination": "default"}, True),
+        ("Carl marries, you know", {"origin": "Bern", "destination": "Milan", "duration": 5}, True),
+        ("I return to Chur", {"origin": "Milan", "destination": "Chur"}, False),
+        ("I return to Chur", {"origin": "default", "destination": "Chur"}, False),
+    ],
+)
+def test_one_call_more_is_needless_where_it_says_nothing_new(
+    said: str, extra: dict[str, Any], needless: bool
+) -> None:
+    context = says(f"Find a train from Bern to Milan. {said}.")
+    train = move("find_trains", origin="Bern", destination="Milan")
+    more = Label(calls=(*train.calls, ToolCall(name="find_trains", arguments=extra)))
+    assert (judged(context, train, more).verdict is V.LABEL_WRONG) is needless
+
+
 BASE = tool("convert_base", "Write a decimal number in another base.", ("number", "target_base"),
             number={"type": "integer"}, target_base={"type": "string", "enum": ["binary", "octal"]},
             min_digits={"type": "integer"}, with_prefix={"type": "boolean"})  # fmt: skip
@@ -222,6 +240,13 @@ def test_a_change_to_one_argument_leaves_the_others() -> None:
     )
     assert judged(context, changed, label, (EPISODE, TICKET)).verdict is V.LABEL_WRONG
     assert judged(context, astray, label, (EPISODE, TICKET)).verdict is not V.LABEL_WRONG
+
+
+def test_a_duration_in_two_parts_is_held_as_a_whole() -> None:
+    context = says("Stop the music in 1 hour and 34 minutes.")
+    label, whole, part = (move("sleep_timer", duration=n) for n in (840, 94, 34))
+    assert judged(context, whole, label, (TIMER,)).verdict is V.LABEL_WRONG
+    assert judged(context, part, label, (TIMER,)).verdict is not V.LABEL_WRONG
 
 
 def test_a_date_is_no_place() -> None:

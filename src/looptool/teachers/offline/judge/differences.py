@@ -279,15 +279,15 @@ def _other_tool(
                 f"{calls[side].call.name} needs {leaf.name}, but {leaf.grounds.why}",
                 f"Call {calls[1 - side].call.name}.",
             )
-    missed = [_missed(calls[1 - side], sides[side]) for side in (PREDICTION, LABEL)]
+    lacks = [missed(calls[1 - side], sides[side]) for side in (PREDICTION, LABEL)]
     parts = [_parts_named(call, evidence) for call in calls]
     margin = fit[0] - fit[1] + parts[0] - parts[1]
     told = f"{calls[0].call.name} or {calls[1].call.name}"
-    if missed[0] == missed[1] and (missed[0] or abs(margin) < 1):
+    if lacks[0] == lacks[1] and (lacks[0] or abs(margin) < 1):
         if not any(bad):
             yield undecided(told)
         return
-    more = missed[LABEL] - missed[PREDICTION]
+    more = lacks[LABEL] - lacks[PREDICTION]
     lead = more or margin
     side = LABEL if lead > 0 else PREDICTION
     strong = margin * more >= 0 and abs(more + margin / 2) >= 1
@@ -313,14 +313,14 @@ def _parts_named(call: Read, evidence: Evidence) -> int:
     )
 
 
-def _adds_nothing(call: Read, other: Read) -> bool:
+def adds_nothing(call: Read, other: Read) -> bool:
     """Whether another call of the same tool gives all that this one gives."""
     return call.call.name == other.call.name and all(
         spoken_for(leaf.value, values_of([other])) for leaf in call.leaves.values()
     )
 
 
-def _missed(call: Read, other: list[Read]) -> int:
+def missed(call: Read, other: list[Read]) -> int:
     """How many of the call's values were asked for and stand nowhere in the other side's calls."""
     known = values_of(other)
     return sum(
@@ -350,9 +350,9 @@ def _one_more(
     if any(values_equal(extra.call.arguments, call.call.arguments) and name == call.call.name
            for call in rest):  # fmt: skip
         yield needless._replace(why=f"{name} is called twice with the same arguments")
-    elif any(_adds_nothing(extra, call) for call in rest):
+    elif any(adds_nothing(extra, call) for call in rest):
         yield needless._replace(why=f"another call of {name} says the same and more")
-    elif _missed(extra, sides[1 - side]):
+    elif missed(extra, sides[1 - side]):
         why = f"a call of {name} is missing, which may be asked for"
         yield Finding(1 - side, LIKELY, why, f"Call {name} too.")
     elif extra.tool and not speaks_of(evidence.open, extra.tool):

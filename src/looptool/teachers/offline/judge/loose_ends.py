@@ -57,11 +57,15 @@ def passed_over(calls: list[Read], evidence: Evidence) -> str | None:
     if _STEPS.search(request.text):
         request = around(request, values)
     undated = read(_ITEM.sub("", request.undated.text))
+    summed = _summed(undated.amounts, values, held)
+    known = [*values, *(amount.value for amount in summed)]
     for word in normal(undated.text).split():
-        if any(map(str.isdecimal, word)) and not holds(held, word) and not _among(word, values):
+        if any(map(str.isdecimal, word)) and not holds(held, word) and not _among(word, known):
             return word
     for amount in undated.amounts:
-        if not amount.implied and amount.value > 1 and not _counted(amount, values, held):
+        if amount.implied or amount.parts or amount in summed or amount.value <= 1:
+            continue
+        if not _counted(amount, values, held):
             return f"{amount.value:g}"
     for quoted in _QUOTED.findall(request.text):
         if not holds(held, normal(quoted)):
@@ -69,9 +73,9 @@ def passed_over(calls: list[Read], evidence: Evidence) -> str | None:
     for name in map(str, _NAME.findall(request.text)):
         if not any(holds(held, word) for word in normal(name).split()):
             return name
-    known = [day for value in values for day in days(str(value))]
+    held_days = [day for value in values for day in days(str(value))]
     for day in request.days:
-        if not any(same_day(day, each) for each in known):
+        if not any(same_day(day, each) for each in held_days):
             return "a date"
     return None
 
@@ -266,6 +270,12 @@ def _among(word: str, values: list[object]) -> bool:
     """Whether a number is one of the values, however it is written."""
     found = amounts(word)
     return any(_equal(amount.value, value) for amount in found for value in values)
+
+
+def _summed(said: Sequence[Amount], values: list[object], held: str) -> list[Amount]:
+    """What was said of durations that the calls hold as one: the 1 and the 34 of 94 minutes."""
+    sums = [amount for amount in said if amount.parts and _counted(amount, values, held)]
+    return [part for amount in sums for part in amount.parts]
 
 
 def _counted(amount: Amount, values: list[object], held: str) -> bool:

@@ -44,12 +44,13 @@ _PIECE = re.compile(
 class Amount:
     """A number in a text; `unit` is a time unit, in the singular, where one follows.
 
-    `implied` if no number was named: "first", "a week".
+    `implied` if no number was named: "first", "a week". `parts` are what the text names of a sum.
     """
 
     value: float
     unit: str | None = None
     implied: bool = False
+    parts: tuple[Amount, ...] = ()
 
 
 @lru_cache(maxsize=4096)
@@ -178,5 +179,5 @@ def _mixed(found: list[Amount]) -> list[Amount]:
     for one, other in pairwise(found):
         if one.unit and other.unit and SECONDS[one.unit] > SECONDS[other.unit]:
             seconds = one.value * SECONDS[one.unit] + other.value * SECONDS[other.unit]
-            sums.append(Amount(seconds, "second"))
+            sums.append(Amount(seconds, "second", parts=(one, other)))
     return sums

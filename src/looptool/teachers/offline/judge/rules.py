@@ -15,7 +15,9 @@ from looptool.teachers.offline.judge.differences import (
     PREDICTION,
     SURE,
     Finding,
+    adds_nothing,
     call_differences,
+    missed,
     undecided,
 )
 from looptool.teachers.offline.judge.evidence import Evidence, gather
@@ -84,14 +86,26 @@ def _findings(
     if sides[0] and sides[1]:
         yield from call_differences(sides, case.tools, evidence)
         more = aligned(*sides)[1][LABEL] if len(sides[0]) < len(sides[1]) else []
-        asked = [call for call in more if asks_for_something(call, evidence)]
-        if asked and unexplained(sides[PREDICTION], evidence):
+        if any(_may_be_asked_for(call, sides, evidence) for call in more) and unexplained(
+            sides[PREDICTION], evidence
+        ):
             yield undecided("whether the request asks for more than the prediction calls")
     elif sides[0]:
         yield from _call_or_none(PREDICTION, sides[0], evidence)
     elif sides[1]:
         yield from _call_or_none(LABEL, sides[1], evidence)
         yield from _left_undone(case, evidence)
+
+
+def _may_be_asked_for(call: Read, sides: tuple[list[Read], list[Read]], evidence: Evidence) -> bool:
+    """Whether a call that only the label makes comes from the request. One that says nothing which
+    the prediction does not say, and has a made-up value or repeats another, does not.
+    """
+    if not asks_for_something(call, evidence):
+        return False
+    rest = [other for other in sides[LABEL] if other is not call]
+    empty = call.worst() is not None or any(adds_nothing(call, other) for other in rest)
+    return not empty or missed(call, sides[PREDICTION]) > 0
 
 
 def _own_faults(
