@@ -273,3 +273,42 @@ def test_a_refusal_that_offers_more_help_asks_nothing_back() -> None:
     assert asks_back("I'm missing the title. Please tell me.")
     assert asks_back("I can do that. Let me know the title.")
     assert not asks_back("I can't do that. Please let me know if there is anything else.")
+
+
+def test_a_tool_is_wrong_where_another_has_the_value_under_the_name_it_was_said_by() -> None:
+    title = tool("look_up", "Look something up.", ("text",), text={"type": "string"})
+    context, label = says("Where is order cee28fe?"), move("look_up", text="cee28fe")
+    right = move("fetch_order", order="cee28fe")
+    assert judged(context, right, label, (ORDER, title)).verdict is V.LABEL_WRONG
+    assert judged(context, label, right, (ORDER, title)).verdict is not V.LABEL_WRONG
+
+
+def test_a_date_of_which_nothing_was_said_is_one_argument_too_many() -> None:
+    due = tool("open_ticket", "Open a ticket.", ("title",), title={"type": "string"},
+               due={"type": "string", "description": "Due date, YYYY-MM-DD."})  # fmt: skip
+    label = move("open_ticket", title="Login is broken", due="2025-08-04")
+    right = move("open_ticket", title="Login is broken")
+    told = "Nothing helps us here, so 'Login is broken' wants a ticket"
+    assert judged(says(f"{told}."), right, label, (due,)).verdict is V.LABEL_WRONG
+    later = says(f"{told} by next Monday.")
+    assert judged(later, right, label, (due,)).verdict is not V.LABEL_WRONG
+
+
+def test_when_all_is_done_a_made_up_call_is_needless() -> None:
+    train = move("find_trains", origin="Bern", destination="Milan")
+    context = served("Trains from Bern to Milan, my hotel is there.", train)
+    label = move("book_hotel", hotel="general", check_in="default")
+    told = Label(content="I found this: one train.")
+    assert judged(context, told, label).verdict is V.LABEL_WRONG
+    assert judged(context[:1], told, label).verdict is not V.LABEL_WRONG
+
+
+def test_a_request_that_goes_on_keeps_what_was_asked_for_before() -> None:
+    before = move("book_hotel", hotel="Adlon", check_in="09/03/2025", breakfast=True)
+    context = served("The Adlon, 09/03/2025, with breakfast.", before, "Same for 12/03/2025.")
+    kept, less = (
+        move("book_hotel", hotel="Adlon", check_in="12/03/2025", **more)
+        for more in ({"breakfast": True}, {})
+    )
+    assert judged(context, kept, less).verdict is V.LABEL_WRONG
+    assert judged(context, less, kept).verdict is not V.LABEL_WRONG

@@ -14,6 +14,8 @@ from looptool.teachers.offline.judge.demands import Demand
 from looptool.teachers.offline.judge.evidence import Evidence
 from looptool.teachers.offline.judge.fit import around, fits, names_in, speaks_of
 from looptool.teachers.offline.judge.grounding import Support, ground, wrong_form
+from looptool.teachers.offline.judge.loose_ends import keeps
+from looptool.teachers.offline.judge.moments import days, is_relative
 from looptool.teachers.offline.judge.moves import Leaf, Read, alike, atoms, spoken_for, values_of
 from looptool.teachers.offline.judge.roles import role_of
 from looptool.teachers.offline.judge.words import roots, tokens
@@ -245,8 +247,9 @@ def _given_or_not(
     others = [other.value for path, other in calls[side].leaves.items() if path != leaf.path]
     reused = spoken_for(leaf.value, others)
     if support is Support.UNSAID:
+        undated = days(str(leaf.value)) and not is_relative(evidence.open.text)
         rest = unexplained(sides[side], evidence, leaf.path)
-        return extra if not rest else undecided(extra.why)
+        return extra if undated or not rest else undecided(extra.why)
     tool = calls[side].tool
     if demand.closed and tool and roots(tokens(str(leaf.value))) <= names_in(tool, leaf.path):
         return undecided(f"{leaf.name}: {shorten(leaf.value)} may be said of something else")
@@ -256,7 +259,8 @@ def _given_or_not(
         )
     if spoken_for(leaf.value, values_of(sides[1 - side])):
         return extra._replace(strength=LIKELY)
-    return omitted if leaf.grounds.open else omitted._replace(strength=LIKELY)
+    wanted = leaf.grounds.open or keeps(leaf, calls[side], evidence)
+    return omitted if wanted else omitted._replace(strength=LIKELY)
 
 
 # A call against another, or against none
@@ -291,7 +295,8 @@ def _other_tool(
     lead = more or margin
     side = LABEL if lead > 0 else PREDICTION
     strong = margin * more >= 0 and abs(more + margin / 2) >= 1
-    sure = strong and (side is PREDICTION or more > 0)  # words alone replace no label
+    # Words alone replace no label; with the names of parameters beside the values they do.
+    sure = strong and (side is PREDICTION or more > 0 or parts[PREDICTION] > parts[LABEL] + 1)
     strength = SURE if sure else LIKELY
     if margin * more < 0 and not calls[side].valid.matched:  # it had no chance to say more
         why = f"the words of the request fit {calls[side].call.name} better"

@@ -261,6 +261,14 @@ def more_to_do(label: list[Read], evidence: Evidence) -> bool:
     return asked and any(call.tool is not None and call.call.name not in done for call in label)
 
 
+def keeps(leaf: Leaf, call: Read, evidence: Evidence) -> bool:
+    """Whether the request goes on from the last call, which is of this tool and has the value."""
+    if not _goes_on(evidence) or call.call.name != evidence.before[-1].name or len(leaf.path) > 1:
+        return False
+    before = evidence.before[-1].arguments
+    return leaf.path[0] in before and values_equal(leaf.value, before[leaf.path[0]])
+
+
 def _goes_on(evidence: Evidence) -> bool:
     begun = bool(evidence.before) and not evidence.done
     return begun and _FOLLOW_UP.search(evidence.open.text) is not None

@@ -24,7 +24,7 @@ from looptool.teachers.offline.judge.evidence import Evidence, gather
 from looptool.teachers.offline.judge.fit import speaks_of
 from looptool.teachers.offline.judge.flaws import flaws, loose_texts
 from looptool.teachers.offline.judge.grounding import Support
-from looptool.teachers.offline.judge.loose_ends import asks_for_something
+from looptool.teachers.offline.judge.loose_ends import asks_for_something, more_to_do
 from looptool.teachers.offline.judge.moves import Read, read_move
 from looptool.teachers.offline.judge.soundness import unsure, well_founded
 from looptool.teachers.offline.judge.words import asks_back
@@ -94,7 +94,8 @@ def _findings(
         yield from _call_or_none(PREDICTION, sides[0], evidence)
     elif sides[1]:
         yield from _call_or_none(LABEL, sides[1], evidence)
-        yield from _left_undone(case, evidence)
+        if not evidence.done or more_to_do(sides[LABEL], evidence):
+            yield from _left_undone(case, evidence)
 
 
 def _may_be_asked_for(call: Read, sides: tuple[list[Read], list[Read]], evidence: Evidence) -> bool:

@@ -7,10 +7,10 @@ from itertools import chain
 
 from looptool.jsonvalue import values_equal
 from looptool.records import Label, Mismatch, Tool
+from looptool.teachers.offline.judge import fit
 from looptool.teachers.offline.judge.alignment import aligned, is_default, one_place
 from looptool.teachers.offline.judge.demands import Path
 from looptool.teachers.offline.judge.evidence import Evidence
-from looptool.teachers.offline.judge.fit import vocabulary
 from looptool.teachers.offline.judge.grounding import Support
 from looptool.teachers.offline.judge.loose_ends import (
     better_tool,
@@ -92,7 +92,8 @@ def _unsure_refusal(prediction: Label, label: list[Read], evidence: Evidence) ->
     if any(call.valid.reason is Mismatch.MISSING_ARGUMENT for call in label):
         return "what the label left out"
     refusal = not asking and not evidence.done
-    if refusal and any(_asked_for(leaf) for call in label for leaf in call.leaves.values()):
+    meant = [call for call in label if not is_made_up(call) or _tool_is_named(call, evidence)]
+    if refusal and any(_asked_for(leaf) for call in meant for leaf in call.leaves.values()):
         return "the label gives what was asked for"
     if refusal and evidence.resumed:
         return "the assistant has asked for what it needs"
@@ -180,7 +181,7 @@ def _for_nothing(call: Read, replaced: list[Read], evidence: Evidence) -> bool:
     groundless = any(other.worst() for other in replaced)
     if not groundless or call.tool is None:
         return False
-    return not any(meets(word, evidence.open.roots) for word in vocabulary(call.tool))
+    return not any(meets(word, evidence.open.roots) for word in fit.vocabulary(call.tool))
 
 
 def _changed(leaf: Leaf, call: Read, evidence: Evidence) -> bool:
@@ -198,6 +199,10 @@ def well_founded(call: Read) -> bool:
         for path, leaf in call.leaves.items()
         if call.demands.at(path).required
     )
+
+
+def _tool_is_named(call: Read, evidence: Evidence) -> bool:
+    return call.tool is not None and fit.speaks_of(evidence.open, call.tool)
 
 
 def _asked_for(leaf: Leaf) -> bool:
