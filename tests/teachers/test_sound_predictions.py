@@ -289,9 +289,10 @@ def test_a_date_of_which_nothing_was_said_is_one_argument_too_many() -> None:
     label = move("open_ticket", title="Login is broken", due="2025-08-04")
     right = move("open_ticket", title="Login is broken")
     told = "Nothing helps us here, so 'Login is broken' wants a ticket"
-    assert judged(says(f"{told}."), right, label, (due,)).verdict is V.LABEL_WRONG
-    later = says(f"{told} by next Monday.")
-    assert judged(later, right, label, (due,)).verdict is not V.LABEL_WRONG
+    context = says("Tomorrow I am away.", "I see.", f"{told}.")
+    assert judged(context, right, label, (due,)).verdict is V.LABEL_WRONG
+    context = says("Tomorrow I am away.", "I see.", f"{told} by next Monday.")
+    assert judged(context, right, label, (due,)).verdict is not V.LABEL_WRONG
 
 
 def test_when_all_is_done_a_made_up_call_is_needless() -> None:
