@@ -313,3 +313,41 @@ def test_a_request_that_goes_on_keeps_what_was_asked_for_before() -> None:
     )
     assert judged(context, kept, less).verdict is V.LABEL_WRONG
     assert judged(context, less, kept).verdict is not V.LABEL_WRONG
+
+
+def test_when_all_is_done_a_call_of_which_nothing_speaks_is_needless() -> None:
+    train = move("find_trains", origin="Bern", destination="Milan")
+    (*asked, _), found = served("A train from Bern to Milan.", train), '{"via": "Chur Halden"}'
+    context = (*asked, Message(role="tool", name="find_trains", content=found))
+    told = Label(content="I found this: via Chur Halden.")
+    label = move("open_ticket", title="Chur Halden")
+    assert judged(context, told, label, (*TOOLS, TICKET)).verdict is V.LABEL_WRONG
+    spoken = (Message(role="user", content="A train to Milan, and a ticket."), *context[1:])
+    assert judged(spoken, told, label, (*TOOLS, TICKET)).verdict is not V.LABEL_WRONG
+
+
+def test_another_tool_is_not_the_answer_without_what_was_said_for_the_label() -> None:
+    context = says("Order number 77812 for the Adlon.")
+    label = move("book_hotel", hotel="Adlon", check_in="default")
+    less = move("fetch_order", order="77812")
+    assert judged(context, less, label, (*TOOLS, ORDER)).verdict is not V.LABEL_WRONG
+
+
+@pytest.mark.parametrize(
+    ("said", "extra", "wrong"),
+    [
+        ("A culture of 700 cells, 20 hours apart", {"unit": "minutes"}, True),
+        ("A culture of 700 cells, 20 weeks apart", {"unit": "minutes"}, False),
+        ("A must: the culture of 700 cells", {"limit": 1}, True),
+        ("A limit for the culture of 700 cells", {"limit": 1}, False),
+    ],
+)
+def test_an_argument_of_which_nothing_or_only_the_default_was_said_is_one_too_many(
+    said: str, extra: dict[str, Any], wrong: bool
+) -> None:
+    units = {"type": "string", "enum": ["hours", "minutes", "weeks"], "default": "hours"}
+    grow = tool("grow", "Growth of a culture.", ("cells",), cells={"type": "integer"}, unit=units,
+                limit={"type": "integer"}, apart={"type": "integer"})  # fmt: skip
+    given = {"cells": 700} | ({"apart": 20} if "20" in said else {})
+    label, right = move("grow", **given, **extra), move("grow", **given)
+    assert (judged(says(f"{said}."), right, label, (grow,)).verdict is V.LABEL_WRONG) is wrong

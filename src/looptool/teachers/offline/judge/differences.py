@@ -14,7 +14,8 @@ from looptool.teachers.offline.judge.demands import Demand
 from looptool.teachers.offline.judge.evidence import Evidence
 from looptool.teachers.offline.judge.fit import around, fits, names_in, speaks_of
 from looptool.teachers.offline.judge.grounding import Support, ground, wrong_form
-from looptool.teachers.offline.judge.loose_ends import keeps
+from looptool.teachers.offline.judge.loose_ends import keeps, options_said
+from looptool.teachers.offline.judge.loose_ends import speaks_of as speaks_of_argument
 from looptool.teachers.offline.judge.moments import days, is_relative
 from looptool.teachers.offline.judge.moves import Leaf, Read, alike, atoms, spoken_for, values_of
 from looptool.teachers.offline.judge.roles import role_of
@@ -102,14 +103,11 @@ def _two_values(
     if min(first, second) is Support.UNSAID:
         side = PREDICTION if first is Support.UNSAID else LABEL
         said = leaves[1 - side]
+        only_opens = evidence.said.only_opens(str(leaves[side].value))
+        closed = bool(demand.closed) or _misspelt(leaves[side].value, said.value)
         sure = (
             good is Support.STATED
-            and said.grounds.open
-            and (
-                bool(demand.closed)
-                or _misspelt(leaves[side].value, said.value)
-                or evidence.said.only_opens(str(leaves[side].value))
-            )
+            and (said.grounds.fresh if only_opens else closed and said.grounds.open)
             and not spoken_for(said.value, values_of(sides[side]))
         )
         return _against(side, leaves, SURE if sure else LIKELY)
@@ -247,9 +245,10 @@ def _given_or_not(
     others = [other.value for path, other in calls[side].leaves.items() if path != leaf.path]
     reused = spoken_for(leaf.value, others)
     if support is Support.UNSAID:
-        undated = days(str(leaf.value)) and not is_relative(evidence.open.text)
+        if _of_nothing(leaf, calls[side], evidence):
+            return extra
         rest = unexplained(sides[side], evidence, leaf.path)
-        return extra if undated or not rest else undecided(extra.why)
+        return extra if not rest else undecided(extra.why)
     tool = calls[side].tool
     if demand.closed and tool and roots(tokens(str(leaf.value))) <= names_in(tool, leaf.path):
         return undecided(f"{leaf.name}: {shorten(leaf.value)} may be said of something else")
@@ -261,6 +260,20 @@ def _given_or_not(
         return extra._replace(strength=LIKELY)
     wanted = leaf.grounds.open or keeps(leaf, calls[side], evidence)
     return omitted if wanted else omitted._replace(strength=LIKELY)
+
+
+def _of_nothing(leaf: Leaf, call: Read, evidence: Evidence) -> bool:
+    """Whether the request speaks of no day, where the value is one, of no such thing, where it is a
+    number, or of the default, where it is another choice.
+    """
+    demand = call.demands.at(leaf.path)
+    said = options_said(demand, evidence)
+    if said and demand.default is not None:
+        return all(alike(each, demand.default) for each in said)
+    if days(str(leaf.value)):
+        return not is_relative(evidence.open.text)
+    number = isinstance(leaf.value, int | float) and not isinstance(leaf.value, bool)
+    return number and not speaks_of_argument(leaf.path, call, evidence)
 
 
 # A call against another, or against none

@@ -191,9 +191,9 @@ def _doubts(side: int, call: Read, evidence: Evidence) -> Iterator[Finding]:
         why = f"{name} needs {unsaid[0].name}, but {unsaid[0].grounds.why}"
         yield Finding(side, SURE, why, f"Ask for {unsaid[0].name} before calling {name}.")
     elif not speaks_of(evidence.open, call.tool):
-        grounded = bool(said)
+        strength = LIKELY if said and not evidence.done else SURE
         why = f"nothing in the request speaks of {name}"
-        yield Finding(side, LIKELY if grounded else SURE, why, f"Do not call {name}.")
+        yield Finding(side, strength, why, f"Do not call {name}.")
 
 
 def _only_of_results(call: Read, evidence: Evidence) -> bool:

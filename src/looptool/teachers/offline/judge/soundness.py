@@ -123,6 +123,10 @@ def _unsure_call(
         return f"whether {better} would serve better than {name}"
     if _for_nothing(call, replaced, evidence):
         return f"whether the request speaks of {name}"
+    lost = [leaf.name for other in replaced for leaf in other.leaves.values()
+            if _asked_for(leaf) and not spoken_for(leaf.value, [*values, *done])]  # fmt: skip
+    if lost:
+        return f"what the label's {lost[0]} was said for"
     if as_before := [leaf.name for leaf in call.leaves.values() if _changed(leaf, call, evidence)]:
         return f"whether {as_before[0]} changes"
     if follows_up(call, evidence) or any(nearly_right(other, evidence) for other in replaced):
@@ -226,12 +230,12 @@ def _given_before(leaf: Leaf, call: Read, evidence: Evidence) -> list[object]:
 
 
 def _another_was_said(leaf: Leaf, call: Read, evidence: Evidence) -> bool:
-    """Whether the request holds another value that the argument could take."""
+    """Whether the request holds another value that the argument could take, its default apart."""
     if days(str(leaf.value)):
         return bool(evidence.open.days)
-    own = normal(str(leaf.value))
-    said = options_said(call.demands.at(leaf.path), evidence)
-    return any(normal(str(option)) != own for option in said)
+    demand = call.demands.at(leaf.path)
+    known = {normal(str(leaf.value)), normal(str(demand.default))}
+    return any(normal(str(option)) not in known for option in options_said(demand, evidence))
 
 
 def _no_identifier(leaf: Leaf, call: Read) -> bool:
