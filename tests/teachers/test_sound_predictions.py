@@ -351,3 +351,26 @@ def test_an_argument_of_which_nothing_or_only_the_default_was_said_is_one_too_ma
     given = {"cells": 700} | ({"apart": 20} if "20" in said else {})
     label, right = move("grow", **given, **extra), move("grow", **given)
     assert (judged(says(f"{said}."), right, label, (grow,)).verdict is V.LABEL_WRONG) is wrong
+
+
+def test_a_request_that_only_changes_the_last_call_wants_the_same_tool() -> None:
+    before = move("sleep_timer", duration=90, device="radio")
+    context = served("Stop the radio in 90 minutes.", before, "Change that to 45 minutes, please.")
+    right, other = move("sleep_timer", duration=45, device="radio"), move("fetch_order", order="45")
+    assert judged(context, right, other, (TIMER, ORDER)).verdict is V.LABEL_WRONG
+    assert judged(context, other, right, (TIMER, ORDER)).verdict is V.PRED_WRONG
+    more = (*context[:-1], Message(role="user", content="Make it a ticket for 45 instead."))
+    assert judged(more, right, other, (TIMER, ORDER)).verdict is not V.LABEL_WRONG
+
+
+def test_of_two_values_of_calls_before_the_last_one_stays() -> None:
+    first, second = (
+        move("get_episode", show="Lost", season=season, episode=episode)
+        for season, episode in ((8, 6), (9, 12))
+    )
+    begun = served("Look up Lost, season 8, episode 6.", first, "And season 9, episode 12?")
+    context = (*begun, *served("-", second, "And for season 10?")[1:])
+    stays, returns = (
+        move("get_episode", show="Lost", season=10, episode=episode) for episode in (12, 6)
+    )
+    assert judged(context, returns, stays, (EPISODE,)).verdict is V.PRED_WRONG

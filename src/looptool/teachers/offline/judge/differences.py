@@ -14,7 +14,7 @@ from looptool.teachers.offline.judge.demands import Demand
 from looptool.teachers.offline.judge.evidence import Evidence
 from looptool.teachers.offline.judge.fit import around, fits, names_in, speaks_of
 from looptool.teachers.offline.judge.grounding import Support, ground, wrong_form
-from looptool.teachers.offline.judge.loose_ends import keeps, options_said
+from looptool.teachers.offline.judge.loose_ends import continues, keeps, options_said
 from looptool.teachers.offline.judge.loose_ends import speaks_of as speaks_of_argument
 from looptool.teachers.offline.judge.moments import days, is_relative
 from looptool.teachers.offline.judge.moves import Leaf, Read, alike, atoms, spoken_for, values_of
@@ -66,7 +66,14 @@ def _argument_differences(
         a, b = one.leaves.get(path), other.leaves.get(path)
         if a is not None and b is not None:
             if not values_equal(a.value, b.value):
-                yield _two_values((a, b), demand, sides, evidence)
+                kept = [
+                    keeps(leaf, call, evidence) for leaf, call in zip((a, b), calls, strict=True)
+                ]
+                changed = (a, b)[kept.index(False)] if any(kept) else None
+                if changed and not changed.grounds.open:
+                    yield _against(PREDICTION if changed is a else LABEL, (a, b))
+                else:
+                    yield _two_values((a, b), demand, sides, evidence)
         elif a is not None or b is not None:
             side, leaf = (PREDICTION, a) if a is not None else (LABEL, b)
             assert leaf is not None
@@ -285,6 +292,12 @@ def _other_tool(
     tools: Sequence[Tool],
     evidence: Evidence,
 ) -> Iterator[Finding]:
+    same = [continues(call, evidence) for call in calls]
+    if same[0] is not same[1]:
+        side = LABEL if same[0] else PREDICTION
+        why = f"the request goes on from {calls[1 - side].call.name}"
+        yield Finding(side, SURE, why, f"Call {calls[1 - side].call.name} again.")
+        return
     scores = fits(around(evidence.open, values_of(calls)), tools)
     fit = [scores.get(call.call.name, 0.0) for call in calls]
     bad = [call.worst() for call in calls]

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from looptool.jsonvalue import values_equal
 from looptool.records import Tool
+from looptool.teachers.offline.judge.coverage import unexplained
 from looptool.teachers.offline.judge.demands import Demand, Path
 from looptool.teachers.offline.judge.evidence import Evidence, read
 from looptool.teachers.offline.judge.fit import around, fits
@@ -33,6 +34,14 @@ _FOLLOW_UP = re.compile(
 )
 _FIGURES = re.compile(r"\d+")
 _NAME = re.compile(r"(?<=[a-z,;:] )[A-Z][a-z]+(?: [A-Z][a-z]+)+")
+_AGAIN = roots(
+    word_set(
+        """
+        again also as change do for instead it like make mean meant now repeat same sorry that thing
+        time too try use well
+        """
+    )
+)
 _ABOUT_TIME = word_set(
     """
     date dates day days time deadline when start end begin from until since till by due at on
@@ -267,6 +276,15 @@ def keeps(leaf: Leaf, call: Read, evidence: Evidence) -> bool:
         return False
     before = evidence.before[-1].arguments
     return leaf.path[0] in before and values_equal(leaf.value, before[leaf.path[0]])
+
+
+def continues(call: Read, evidence: Evidence) -> bool:
+    """Whether the request only changes the last call, and this is the same tool again: every word
+    of it is accounted for.
+    """
+    if not _goes_on(evidence) or call.call.name != evidence.before[-1].name:
+        return False
+    return call.valid.matched and not unexplained([call], evidence) - _AGAIN
 
 
 def _goes_on(evidence: Evidence) -> bool:

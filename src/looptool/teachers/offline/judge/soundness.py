@@ -14,6 +14,7 @@ from looptool.teachers.offline.judge.evidence import Evidence
 from looptool.teachers.offline.judge.grounding import Support
 from looptool.teachers.offline.judge.loose_ends import (
     better_tool,
+    continues,
     exchangeable,
     follows_up,
     is_anothers,
@@ -183,7 +184,7 @@ def _unsure_leaves(
 def _for_nothing(call: Read, replaced: list[Read], evidence: Evidence) -> bool:
     """Whether nothing asked for the call: that another's values are made up says nothing for it."""
     groundless = any(other.worst() for other in replaced)
-    if not groundless or call.tool is None:
+    if not groundless or call.tool is None or continues(call, evidence):
         return False
     return not any(meets(word, evidence.open.roots) for word in fit.vocabulary(call.tool))
 
