@@ -374,3 +374,32 @@ def test_of_two_values_of_calls_before_the_last_one_stays() -> None:
         move("get_episode", show="Lost", season=10, episode=episode) for episode in (12, 6)
     )
     assert judged(context, returns, stays, (EPISODE,)).verdict is V.PRED_WRONG
+
+
+def test_what_a_call_before_was_given_is_not_missing_here() -> None:
+    plot = tool("save_plot", "Save a plot.", ("title",), title={"type": "string"},
+                width={"type": "integer"})  # fmt: skip
+    train = move("find_trains", origin="Bern", destination="Milan", duration=70)
+    context = served("Trains from Bern to Milan within 70 minutes, then save the plot.", train)
+    label, more = move("save_plot", title="plot"), move("save_plot", title="plot", width=70)
+    assert judged(context, more, label, (*TOOLS, plot)).verdict is not V.LABEL_WRONG
+
+
+def test_a_refusal_is_not_the_answer_where_only_one_argument_is_made_up() -> None:
+    label = move("open_ticket", title="Amelie", assignee="Amelie")
+    refusal = Label(content="I'm afraid I can't do that here.")
+    context = says("How do I reach Amelie?")
+    assert judged(context, refusal, label, (TICKET,)).verdict is V.LABEL_WRONG
+    more = move("get_episode", show="Charleston", season="Amelie", episode="Amelie")
+    context = says("Someone in Charleston called Amelie, how do I reach her?")
+    assert judged(context, refusal, more, (EPISODE,)).verdict is not V.LABEL_WRONG
+
+
+def test_a_list_written_as_a_text_is_the_wrong_type_alone() -> None:
+    spread = tool("spread", "How spread out numbers are.", ("numbers",),
+                  numbers={"type": "array", "items": {"type": "number"}})  # fmt: skip
+    context = says("How spread out are these: 55, 80, 20 and 83?")
+    right, text = (move("spread", numbers=n) for n in ([55, 80, 20, 83], "55, 80, 20, 83"))
+    less = move("spread", numbers=[55, 80])
+    assert judged(context, right, text, (spread,)).verdict is V.LABEL_WRONG
+    assert judged(context, less, text, (spread,)).verdict is not V.LABEL_WRONG

@@ -263,7 +263,8 @@ def _given_or_not(
         return extra._replace(
             strength=SURE if not role_of(leaf.value, demand, evidence.said) else 0
         )
-    if spoken_for(leaf.value, values_of(sides[1 - side])):
+    done = [value for call in evidence.done for value in call.arguments.values()]
+    if spoken_for(leaf.value, [*values_of(sides[1 - side]), *done]):
         return extra._replace(strength=LIKELY)
     wanted = leaf.grounds.open or keeps(leaf, calls[side], evidence)
     return omitted if wanted else omitted._replace(strength=LIKELY)

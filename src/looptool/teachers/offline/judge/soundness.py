@@ -76,14 +76,18 @@ def _says_the_same(own: list[Read], label: list[Read]) -> bool:
 
 
 def _written(call: Read, beside: Read) -> dict[Path, list[str]]:
-    """A call's values as texts, a single one as a list of one; not the defaults that the other
-    call leaves to the tool.
+    """A call's values as texts, a single one as a list of one, one with commas as several; not the
+    defaults that the other call leaves to the tool.
     """
     given = {path: leaf for path, leaf in call.leaves.items() if not is_default(call, beside, path)}
     return {
         path: [str(value).lower() if isinstance(value, bool) else str(value) for value in values]
-        for path, values in ((path, atoms(leaf.value)) for path, leaf in given.items())
+        for path, values in ((path, _items(leaf.value)) for path, leaf in given.items())
     }
+
+
+def _items(value: object) -> list[object]:
+    return list(value.split(", ")) if isinstance(value, str) else atoms(value)
 
 
 def _unsure_refusal(prediction: Label, label: list[Read], evidence: Evidence) -> str | None:
@@ -93,7 +97,7 @@ def _unsure_refusal(prediction: Label, label: list[Read], evidence: Evidence) ->
     if any(call.valid.reason is Mismatch.MISSING_ARGUMENT for call in label):
         return "what the label left out"
     refusal = not asking and not evidence.done
-    meant = [call for call in label if not is_made_up(call) or _tool_is_named(call, evidence)]
+    meant = [call for call in label if not _is_one_value(call) or _tool_is_named(call, evidence)]
     if refusal and any(_asked_for(leaf) for call in meant for leaf in call.leaves.values()):
         return "the label gives what was asked for"
     if refusal and evidence.resumed:
@@ -204,6 +208,11 @@ def well_founded(call: Read) -> bool:
         for path, leaf in call.leaves.items()
         if call.demands.at(path).required
     )
+
+
+def _is_one_value(call: Read) -> bool:
+    """Whether the call gives one value as everything."""
+    return len(call.leaves) > 1 and len({str(leaf.value) for leaf in call.leaves.values()}) == 1
 
 
 def _tool_is_named(call: Read, evidence: Evidence) -> bool:
