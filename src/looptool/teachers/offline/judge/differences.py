@@ -69,9 +69,9 @@ def _argument_differences(
                 kept = [
                     keeps(leaf, call, evidence) for leaf, call in zip((a, b), calls, strict=True)
                 ]
-                changed = (a, b)[kept.index(False)] if any(kept) else None
-                if changed and not changed.grounds.open:
-                    yield _against(PREDICTION if changed is a else LABEL, (a, b))
+                side = LABEL if kept[PREDICTION] else PREDICTION
+                if kept[0] is not kept[1] and not (a, b)[side].grounds.open:
+                    yield _against(side, (a, b))
                 else:
                     yield _two_values((a, b), demand, sides, evidence)
         elif a is not None or b is not None:
