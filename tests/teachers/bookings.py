@@ -48,6 +48,29 @@ MAIL = tool(
 )
 TOOLS = (STAY, TRAIN, MAIL)
 
+# Beside them, one at a time.
+COMPARE = tool("compare", "Compare two drafts.", ("base", "head"),
+               base={"type": "string"}, head={"type": "string"})  # fmt: skip
+ORDER = tool("fetch_order", "Look an order up.", ("order",),
+             order={"type": "string", "description": "Order number."})  # fmt: skip
+BASE = tool("convert_base", "Write a decimal number in another base.", ("number", "target_base"),
+            number={"type": "integer"}, target_base={"type": "string", "enum": ["binary", "octal"]},
+            min_digits={"type": "integer"}, with_prefix={"type": "boolean"})  # fmt: skip
+TIMER = tool("sleep_timer", "Stop the music after a while.", ("duration",),
+             duration={"type": "integer", "description": "In minutes."},
+             device={"type": "string", "description": "Device that stops."})  # fmt: skip
+SEARCH = tool("search_messages", "Find messages.", ("query",),
+              query={"type": "string"}, sender={"type": "string"})  # fmt: skip
+TICKET = tool("open_ticket", "Open a ticket.", ("title",),
+              title={"type": "string"}, assignee={"type": "string"})  # fmt: skip
+PLOT = tool("read_sensor", "Read a sensor of a plot.", ("plot",),
+            plot={"type": "string"}, measure={"type": "string"})  # fmt: skip
+REPORT = tool("test_report", "Report of a test run.", ("run_id", "format"),
+              run_id={"type": "string"}, format={"type": "string"})  # fmt: skip
+EPISODE = tool("get_episode", "Look an episode up.", ("show", "season", "episode"),
+               show={"type": "string"}, season={"type": "integer"},
+               episode={"type": "integer"})  # fmt: skip
+
 
 def says(*texts: str) -> tuple[Message, ...]:
     """User and assistant in turn, the user last."""
@@ -75,3 +98,16 @@ def judged(
         sample_id="s", tools=tuple(tools), context=context, prediction=prediction, label=label
     )
     return asyncio.run(RuleJudge().judge(case))
+
+
+def served(said: str, call: Label, then: str = "") -> tuple[Message, ...]:
+    """A request, a call and its answer; then perhaps another request."""
+    done = (
+        Message(role="user", content=said),
+        Message(role="assistant", tool_calls=call.calls),
+        Message(role="tool", name=call.calls[0].name, content='{"status": "ok"}'),
+    )
+    if not then:
+        return done
+    reply = Message(role="assistant", content="Done.")
+    return (*done, reply, Message(role="user", content=then))

@@ -5,18 +5,30 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from tests.teachers.bookings import TOOLS, judged, move, says, stay, tool
+from tests.teachers.bookings import (
+    BASE,
+    COMPARE,
+    EPISODE,
+    ORDER,
+    PLOT,
+    REPORT,
+    SEARCH,
+    TICKET,
+    TIMER,
+    TOOLS,
+    judged,
+    move,
+    says,
+    stay,
+    tool,
+)
 
-from looptool.records import Label, Message, Tool, ToolCall
+from looptool.records import Label, Tool, ToolCall
 from looptool.records import Verdict as V
 from looptool.teachers.offline.judge.words import asks_back
 
 BOOK = says("Book me a double at the Adlon from March 9th, 2025 for three nights, with breakfast.")
 RIGHT = stay(nights=3, room="double", breakfast=True)
-COMPARE = tool("compare", "Compare two drafts.", ("base", "head"),
-               base={"type": "string"}, head={"type": "string"})  # fmt: skip
-ORDER = tool("fetch_order", "Look an order up.", ("order",),
-             order={"type": "string", "description": "Order number."})  # fmt: skip
 
 
 def hotel(name: object) -> Label:
@@ -66,41 +78,6 @@ def test_numbers_beyond_all_floats_are_judged() -> None:
     assert judged(BOOK, RIGHT, huge).verdict is V.LABEL_WRONG
 
 
-def served(said: str, call: Label, then: str = "") -> tuple[Message, ...]:
-    """A request, a call and its answer; then perhaps another request."""
-    done = (
-        Message(role="user", content=said),
-        Message(role="assistant", tool_calls=call.calls),
-        Message(role="tool", name=call.calls[0].name, content='{"status": "ok"}'),
-    )
-    if not then:
-        return done
-    reply = Message(role="assistant", content="Done.")
-    return (*done, reply, Message(role="user", content=then))
-
-
-def test_a_call_that_was_served_is_not_the_answer_to_a_change() -> None:
-    before = move("find_trains", origin="Bern", destination="Milan")
-    context = served("Find a train from Bern to Milan.", before, "Hmm, make it Turin instead.")
-    label = move("find_trains", origin="Bern")
-    changed = move("find_trains", origin="Bern", destination="Turin")
-    assert judged(context, changed, label).verdict is V.LABEL_WRONG
-    assert judged(context, before, label).verdict is not V.LABEL_WRONG
-
-
-def test_done_is_not_the_answer_where_another_step_was_asked_for() -> None:
-    train = move("find_trains", origin="Bern", destination="Milan")
-    context = served("Find a train from Bern to Milan, then book the Adlon there.", train)
-    label = move("book_hotel", hotel="Adlon", check_in="default")
-    assert judged(context, Label(content="All set."), label).verdict is not V.LABEL_WRONG
-
-
-def test_a_refusal_is_not_the_answer_where_the_assistant_has_asked_back() -> None:
-    context = says("I need a place to stay.", "I can book that. Which hotel, from when?", "Adlon.")
-    label = move("book_hotel", check_in="default")
-    assert judged(context, Label(content="I cannot do that."), label).verdict is not V.LABEL_WRONG
-
-
 def test_a_refusal_is_not_the_answer_where_an_allowed_value_was_said() -> None:
     label = move("book_hotel", room="single")
     context = says("Is there a suite to be had anywhere?")
@@ -139,25 +116,6 @@ def test_one_call_more_is_needless_where_it_says_nothing_new(
     train = move("find_trains", origin="Bern", destination="Milan")
     more = Label(calls=(*train.calls, ToolCall(name="find_trains", arguments=extra)))
     assert (judged(context, train, more).verdict is V.LABEL_WRONG) is needless
-
-
-BASE = tool("convert_base", "Write a decimal number in another base.", ("number", "target_base"),
-            number={"type": "integer"}, target_base={"type": "string", "enum": ["binary", "octal"]},
-            min_digits={"type": "integer"}, with_prefix={"type": "boolean"})  # fmt: skip
-TIMER = tool("sleep_timer", "Stop the music after a while.", ("duration",),
-             duration={"type": "integer", "description": "In minutes."},
-             device={"type": "string", "description": "Device that stops."})  # fmt: skip
-SEARCH = tool("search_messages", "Find messages.", ("query",),
-              query={"type": "string"}, sender={"type": "string"})  # fmt: skip
-TICKET = tool("open_ticket", "Open a ticket.", ("title",),
-              title={"type": "string"}, assignee={"type": "string"})  # fmt: skip
-PLOT = tool("read_sensor", "Read a sensor of a plot.", ("plot",),
-            plot={"type": "string"}, measure={"type": "string"})  # fmt: skip
-REPORT = tool("test_report", "Report of a test run.", ("run_id", "format"),
-              run_id={"type": "string"}, format={"type": "string"})  # fmt: skip
-EPISODE = tool("get_episode", "Look an episode up.", ("show", "season", "episode"),
-               show={"type": "string"}, season={"type": "integer"},
-               episode={"type": "integer"})  # fmt: skip
 
 
 @pytest.mark.parametrize(
@@ -230,43 +188,11 @@ def test_a_made_up_call_says_nothing_for_another_that_nobody_asked_for() -> None
     )
 
 
-def test_a_change_to_one_argument_leaves_the_others() -> None:
-    before = move("get_episode", show="Lost", season=8, episode=6)
-    context = served("Look up Lost, season 8, episode 6.", before, "Now with episode 7.")
-    label = move("open_ticket", title="standard")
-    changed, astray = (
-        move("get_episode", show="Lost", season=season, episode=episode)
-        for season, episode in ((8, 7), (7, 6))
-    )
-    assert judged(context, changed, label, (EPISODE, TICKET)).verdict is V.LABEL_WRONG
-    assert judged(context, astray, label, (EPISODE, TICKET)).verdict is not V.LABEL_WRONG
-
-
 def test_a_duration_in_two_parts_is_held_as_a_whole() -> None:
     context = says("Stop the music in 1 hour and 34 minutes.")
     label, whole, part = (move("sleep_timer", duration=n) for n in (840, 94, 34))
     assert judged(context, whole, label, (TIMER,)).verdict is V.LABEL_WRONG
     assert judged(context, part, label, (TIMER,)).verdict is not V.LABEL_WRONG
-
-
-def test_a_date_is_no_place() -> None:
-    context = served("Find a train from Bern to Milan.", move("find_trains", origin="Bern"))
-    dated = (*context, Message(role="tool", name="find_trains", content='{"on": "2026-04-07"}'))
-    label = move("find_trains", origin="Bern")
-    astray = move("find_trains", origin="Bern", destination="2026-04-07")
-    assert judged(dated, astray, label).verdict is not V.LABEL_WRONG
-
-
-def test_the_request_begins_before_a_question_without_a_question_mark() -> None:
-    context = says("Open a ticket for Carmen Pereira.", "I'm missing the title. Please tell me.",
-                   "'Login is broken'.")  # fmt: skip
-    label, less = (move("open_ticket", title=title) for title in ("default", "Login is broken"))
-    assert judged(context, less, label, (TICKET,)).verdict is not V.LABEL_WRONG
-    spoilt, whole = (
-        move("open_ticket", title=title, assignee="Carmen Pereira")
-        for title in ("default", "Login is broken")
-    )
-    assert judged(context, whole, spoilt, (TICKET,)).verdict is V.LABEL_WRONG
 
 
 def test_a_refusal_that_offers_more_help_asks_nothing_back() -> None:
@@ -295,37 +221,6 @@ def test_a_date_of_which_nothing_was_said_is_one_argument_too_many() -> None:
     assert judged(context, right, label, (due,)).verdict is not V.LABEL_WRONG
 
 
-def test_when_all_is_done_a_made_up_call_is_needless() -> None:
-    train = move("find_trains", origin="Bern", destination="Milan")
-    context = served("Trains from Bern to Milan, my hotel is there.", train)
-    label = move("book_hotel", hotel="general", check_in="default")
-    told = Label(content="I found this: one train.")
-    assert judged(context, told, label).verdict is V.LABEL_WRONG
-    assert judged(context[:1], told, label).verdict is not V.LABEL_WRONG
-
-
-def test_a_request_that_goes_on_keeps_what_was_asked_for_before() -> None:
-    before = move("book_hotel", hotel="Adlon", check_in="09/03/2025", breakfast=True)
-    context = served("The Adlon, 09/03/2025, with breakfast.", before, "Same for 12/03/2025.")
-    kept, less = (
-        move("book_hotel", hotel="Adlon", check_in="12/03/2025", **more)
-        for more in ({"breakfast": True}, {})
-    )
-    assert judged(context, kept, less).verdict is V.LABEL_WRONG
-    assert judged(context, less, kept).verdict is not V.LABEL_WRONG
-
-
-def test_when_all_is_done_a_call_of_which_nothing_speaks_is_needless() -> None:
-    train = move("find_trains", origin="Bern", destination="Milan")
-    (*asked, _), found = served("A train from Bern to Milan.", train), '{"via": "Chur Halden"}'
-    context = (*asked, Message(role="tool", name="find_trains", content=found))
-    told = Label(content="I found this: via Chur Halden.")
-    label = move("open_ticket", title="Chur Halden")
-    assert judged(context, told, label, (*TOOLS, TICKET)).verdict is V.LABEL_WRONG
-    spoken = (Message(role="user", content="A train to Milan, and a ticket."), *context[1:])
-    assert judged(spoken, told, label, (*TOOLS, TICKET)).verdict is not V.LABEL_WRONG
-
-
 def test_another_tool_is_not_the_answer_without_what_was_said_for_the_label() -> None:
     context = says("Order number 77812 for the Adlon.")
     label = move("book_hotel", hotel="Adlon", check_in="default")
@@ -351,38 +246,6 @@ def test_an_argument_of_which_nothing_or_only_the_default_was_said_is_one_too_ma
     given = {"cells": 700} | ({"apart": 20} if "20" in said else {})
     label, right = move("grow", **given, **extra), move("grow", **given)
     assert (judged(says(f"{said}."), right, label, (grow,)).verdict is V.LABEL_WRONG) is wrong
-
-
-def test_a_request_that_only_changes_the_last_call_wants_the_same_tool() -> None:
-    before = move("sleep_timer", duration=90, device="radio")
-    context = served("Stop the radio in 90 minutes.", before, "Change that to 45 minutes, please.")
-    right, other = move("sleep_timer", duration=45, device="radio"), move("fetch_order", order="45")
-    assert judged(context, right, other, (TIMER, ORDER)).verdict is V.LABEL_WRONG
-    assert judged(context, other, right, (TIMER, ORDER)).verdict is V.PRED_WRONG
-    more = (*context[:-1], Message(role="user", content="Make it a ticket for 45 instead."))
-    assert judged(more, right, other, (TIMER, ORDER)).verdict is not V.LABEL_WRONG
-
-
-def test_of_two_values_of_calls_before_the_last_one_stays() -> None:
-    first, second = (
-        move("get_episode", show="Lost", season=season, episode=episode)
-        for season, episode in ((8, 6), (9, 12))
-    )
-    begun = served("Look up Lost, season 8, episode 6.", first, "And season 9, episode 12?")
-    context = (*begun, *served("-", second, "And for season 10?")[1:])
-    stays, returns = (
-        move("get_episode", show="Lost", season=10, episode=episode) for episode in (12, 6)
-    )
-    assert judged(context, returns, stays, (EPISODE,)).verdict is V.PRED_WRONG
-
-
-def test_what_a_call_before_was_given_is_not_missing_here() -> None:
-    plot = tool("save_plot", "Save a plot.", ("title",), title={"type": "string"},
-                width={"type": "integer"})  # fmt: skip
-    train = move("find_trains", origin="Bern", destination="Milan", duration=70)
-    context = served("Trains from Bern to Milan within 70 minutes, then save the plot.", train)
-    label, more = move("save_plot", title="plot"), move("save_plot", title="plot", width=70)
-    assert judged(context, more, label, (*TOOLS, plot)).verdict is not V.LABEL_WRONG
 
 
 def test_a_refusal_is_not_the_answer_where_only_one_argument_is_made_up() -> None:

@@ -13,7 +13,7 @@ from typing import Any
 
 import torch
 
-from looptool.train.packing import Span
+from looptool.train.packing import Block, Span
 
 _FORWARD: Any = getattr(torch.ops.aten, "_scaled_dot_product_flash_attention_for_cpu", None)
 _BACKWARD: Any = getattr(
@@ -55,17 +55,21 @@ class _Branches(torch.autograd.Function):
         span: Span,
         scale: float,
     ) -> torch.Tensor:
-        fold, block = _Fold(query, prefix_key), _Block(query, own_key, span)
+        fold = _Fold(query, prefix_key)
         on_prefix, lse_prefix = _attend(
             fold.rows(query), fold.keys(prefix_key), fold.keys(prefix_value), False, scale
         )
-        on_own, lse_own = _attend(
-            block.rows(query), block.keys(own_key), block.keys(own_value), True, scale
-        )
-        lse_prefix, lse_own = fold.back(lse_prefix[..., None]), block.back(lse_own[..., None])
+        on_own, lse_own = torch.empty_like(query), lse_prefix.new_empty(*query.shape[:3], 1)
+        for block in _blocks(query, own_key, span):
+            read, lse = _attend(
+                block.rows(query), block.keys(own_key), block.keys(own_value), True, scale
+            )
+            block.put(read, on_own)
+            block.put(lse[..., None], lse_own)
+        lse_prefix = fold.back(lse_prefix[..., None])
         lse = torch.logaddexp(lse_prefix, lse_own)
         out = fold.back(on_prefix) * (lse_prefix - lse).exp_()
-        out = out.addcmul(block.back(on_own).to(out.dtype), (lse_own - lse).exp_()).to(query.dtype)
+        out = out.addcmul(on_own.to(out.dtype), (lse_own - lse).exp_()).to(query.dtype)
         ctx.save_for_backward(query, prefix_key, prefix_value, own_key, own_value, out, lse)
         ctx.span, ctx.scale = span, scale
         return out
@@ -73,7 +77,7 @@ class _Branches(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, grad: torch.Tensor) -> Any:
         query, prefix_key, prefix_value, own_key, own_value, out, lse = ctx.saved_tensors
-        fold, block = _Fold(query, prefix_key), _Block(query, own_key, ctx.span)
+        fold = _Fold(query, prefix_key)
         to_query, to_prefix_key, to_prefix_value = _BACKWARD(
             fold.rows(grad),
             fold.rows(query),
@@ -86,10 +90,10 @@ class _Branches(torch.autograd.Function):
             attn_mask=None,
             scale=ctx.scale,
         )
-        # Over many short sequences the kernel takes two to five times as long in bf16 as in fp32.
-        from_own, to_own_key, to_own_value = (
-            gradient.to(query.dtype)
-            for gradient in _BACKWARD(
+        gradients = fold.back(to_query), torch.empty_like(own_key), torch.empty_like(own_value)
+        for block in _blocks(query, own_key, ctx.span):
+            # Over short sequences the kernel takes two to five times as long in bf16 as in fp32.
+            from_own, to_own_key, to_own_value = _BACKWARD(
                 block.rows(grad).float(),
                 block.rows(query).float(),
                 block.keys(own_key).float(),
@@ -101,13 +105,14 @@ class _Branches(torch.autograd.Function):
                 attn_mask=None,
                 scale=ctx.scale,
             )
-        )
+            block.add(from_own, gradients[0])
+            block.put(block.of_keys(to_own_key), gradients[1])
+            block.put(block.of_keys(to_own_value), gradients[2])
         return (
-            fold.back(to_query) + block.back(from_own),
+            gradients[0],
             to_prefix_key.sum(0, keepdim=True),
             to_prefix_value.sum(0, keepdim=True),
-            block.keys_back(to_own_key),
-            block.keys_back(to_own_value),
+            *gradients[1:],
             None,
             None,
         )
@@ -152,30 +157,41 @@ class _Fold:
         return rows.reshape(1, self.num_heads, self.length, x.shape[-1])
 
 
-class _Block:
-    """The branches side by side as (G, H, C, D); what fills the gaps is zero."""
+def _blocks(query: torch.Tensor, key: torch.Tensor, span: Span) -> list[_Block]:
+    return [_Block(block, query.shape[1], key.shape[1]) for block in span.blocks]
 
-    def __init__(self, query: torch.Tensor, key: torch.Tensor, span: Span) -> None:
-        self.span = span
-        self.num_heads, self.num_keys = query.shape[1], key.shape[1]
+
+class _Block:
+    """Branches of about one length, side by side as (G, H, C, D); what fills the gaps is zero."""
+
+    def __init__(self, block: Block, num_heads: int, num_keys: int) -> None:
+        self.shape, self.tokens_N, self.flat_N = block.shape, block.tokens_N, block.flat_N
+        self.num_heads, self.num_keys = num_heads, num_keys
 
     def rows(self, x: torch.Tensor) -> torch.Tensor:
         """(1, H, S, D) -> (G, H, C, D)."""
-        group, width = self.span.padded_GC.shape
+        group, width = self.shape
         block = x.new_zeros(x.shape[1], group * width, x.shape[-1])
-        block.index_copy_(1, self.span.flat_S, x[0])
+        block.index_copy_(1, self.flat_N, x[0].index_select(1, self.tokens_N))
         return block.view(x.shape[1], group, width, x.shape[-1]).transpose(0, 1)
 
     def keys(self, x: torch.Tensor) -> torch.Tensor:
         """(1, K, S, D) -> (G, H, C, D)."""
         return self.rows(x).repeat_interleave(self.num_heads // self.num_keys, dim=1)
 
-    def back(self, x: torch.Tensor) -> torch.Tensor:
-        """The inverse of `rows`."""
-        flat = x.transpose(0, 1).reshape(x.shape[1], -1, x.shape[-1])
-        return flat.index_select(1, self.span.flat_S)[None]
+    def of_keys(self, x: torch.Tensor) -> torch.Tensor:
+        """Gradients (G, H, C, D) of repeated keys -> (G, K, C, D)."""
+        group, width = self.shape
+        return x.view(group, self.num_keys, -1, width, x.shape[-1]).sum(2)
 
-    def keys_back(self, x: torch.Tensor) -> torch.Tensor:
-        """Gradients (G, H, C, D) of keys -> (1, K, S, D)."""
-        flat = self.back(x)
-        return flat.view(1, self.num_keys, -1, *flat.shape[2:]).sum(2)
+    def put(self, x: torch.Tensor, whole: torch.Tensor) -> None:
+        """Write (G, H, C, D) to its places in (1, H, S, D)."""
+        whole[0].index_copy_(1, self.tokens_N, self._flat(x).to(whole.dtype))
+
+    def add(self, x: torch.Tensor, whole: torch.Tensor) -> None:
+        """Add (G, H, C, D) to its places in (1, H, S, D)."""
+        whole[0].index_add_(1, self.tokens_N, self._flat(x).to(whole.dtype))
+
+    def _flat(self, x: torch.Tensor) -> torch.Tensor:
+        flat = x.transpose(0, 1).reshape(x.shape[1], -1, x.shape[-1])
+        return flat.index_select(1, self.flat_N)

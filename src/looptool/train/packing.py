@@ -7,12 +7,17 @@ tools that several samples share and the rest of each sample. The row holds
 
 from __future__ import annotations
 
+import itertools
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import torch
+
+_CALL_PAIRS = 64**2
+"""What one more call of the attention kernel costs, forward and backward, in pairs of tokens."""
 
 
 @dataclass(frozen=True)
@@ -48,14 +53,29 @@ class Group:
 
 
 @dataclass(frozen=True)
+class Block:
+    """G branches of about the same length, side by side and padded to the longest, C.
+
+    Of their tokens `tokens_N` says where they are among the group's branches' tokens, and `flat_N`
+    where they stand among the G * C places of the block.
+    """
+
+    shape: tuple[int, int]
+    tokens_N: torch.Tensor
+    flat_N: torch.Tensor
+
+
+@dataclass(frozen=True)
 class Span:
     """Where one group lies in the row: its prefix, then its branches, one after the other.
 
-    `padded_GC` and `flat_S` turn the branches' tokens (S of them) into a padded block and back.
+    `blocks` hold the branches' tokens by length; `padded_GC` and `flat_S` turn all of them (S
+    tokens) into one padded block and back.
     """
 
     prefix: int
     branches: tuple[int, ...]
+    blocks: tuple[Block, ...]
     padded_GC: torch.Tensor
     flat_S: torch.Tensor
 
@@ -118,17 +138,46 @@ def _span(group: Group, device: torch.device | str) -> Span:
     import torch
 
     lengths = [len(branch) for branch in group.branches]
-    width = max(lengths)
-    padded = torch.zeros(len(lengths), width, dtype=torch.long)
-    flat = []
-    start = 0
-    for row, length in enumerate(lengths):
-        padded[row, :length] = torch.arange(start, start + length)
-        flat.append(torch.arange(length) + row * width)
-        start += length
+    whole = _block(range(len(lengths)), lengths, device)
+    padded = torch.zeros(math.prod(whole.shape), dtype=torch.long, device=device)
+    padded[whole.flat_N] = whole.tokens_N
     return Span(
         prefix=len(group.prefix),
         branches=tuple(lengths),
-        padded_GC=padded.to(device),
-        flat_S=torch.cat(flat).to(device),
+        blocks=tuple(_block(chosen, lengths, device) for chosen in alike(lengths)),
+        padded_GC=padded.view(whole.shape),
+        flat_S=whole.flat_N,
     )
+
+
+def _block(chosen: Sequence[int], lengths: Sequence[int], device: torch.device | str) -> Block:
+    import torch
+
+    starts = [0, *itertools.accumulate(lengths)]
+    width = max(lengths[at] for at in chosen)
+    tokens = [torch.arange(starts[at], starts[at + 1]) for at in chosen]
+    flat = [torch.arange(lengths[at]) + row * width for row, at in enumerate(chosen)]
+    return Block((len(chosen), width), torch.cat(tokens).to(device), torch.cat(flat).to(device))
+
+
+def alike(lengths: Sequence[int]) -> list[list[int]]:
+    """Which sequences to pad together, by number, so that attention over each block costs least.
+
+    A block of n sequences padded to c tokens costs n * c**2 pairs and the price of a call.
+    """
+    order = sorted(range(len(lengths)), key=lambda at: lengths[at])
+    best: list[tuple[int, int]] = [(0, 0)]  # of the shortest: what they cost, where the last begins
+    for end in range(1, len(order) + 1):
+        area = lengths[order[end - 1]] ** 2
+        best.append(
+            min(
+                (best[start][0] + (end - start) * area + _CALL_PAIRS, start) for start in range(end)
+            )
+        )
+    blocks = []
+    end = len(order)
+    while end:
+        start = best[end][1]
+        blocks.append(sorted(order[start:end]))
+        end = start
+    return blocks

@@ -146,9 +146,8 @@ def _both_said(
     twice = [_stands_twice(leaf, sides[side]) for side, leaf in enumerate(leaves)]
     if twice[0] is not twice[1]:
         return _against(PREDICTION if twice[0] else LABEL, leaves)
-    done = [value for call in evidence.done for value in call.arguments.values()]
     used = [
-        spoken_for(leaf.value, [*values_of(sides[1 - side]), *done])
+        spoken_for(leaf.value, [*values_of(sides[1 - side]), *evidence.done_values])
         for side, leaf in enumerate(leaves)
     ]
     if used[0] is not used[1]:
@@ -263,8 +262,7 @@ def _given_or_not(
         return extra._replace(
             strength=SURE if not role_of(leaf.value, demand, evidence.said) else 0
         )
-    done = [value for call in evidence.done for value in call.arguments.values()]
-    if spoken_for(leaf.value, [*values_of(sides[1 - side]), *done]):
+    if spoken_for(leaf.value, [*values_of(sides[1 - side]), *evidence.done_values]):
         return extra._replace(strength=LIKELY)
     wanted = leaf.grounds.open or keeps(leaf, calls[side], evidence)
     return omitted if wanted else omitted._replace(strength=LIKELY)

@@ -6,6 +6,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
+from typing import Any
 
 from looptool.conversation import answered, is_error
 from looptool.records import Message, ToolCall
@@ -96,6 +97,11 @@ class Evidence:
     before: tuple[ToolCall, ...]
     served: tuple[ToolCall, ...]
     resumed: bool
+
+    @property
+    def done_values(self) -> list[Any]:
+        """What the calls of `done` were given."""
+        return [value for call in self.done for value in call.arguments.values()]
 
 
 def gather(context: Sequence[Message]) -> Evidence:

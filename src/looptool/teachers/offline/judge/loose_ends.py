@@ -60,7 +60,7 @@ def passed_over(calls: list[Read], evidence: Evidence) -> str | None:
     already made hold.
     """
     values = values_of(calls)
-    values += [each for call in evidence.done for v in call.arguments.values() for each in atoms(v)]
+    values += [each for value in evidence.done_values for each in atoms(value)]
     held = normal(" ".join(map(str, values)))
     request = evidence.open
     if _STEPS.search(request.text):
@@ -237,7 +237,7 @@ def is_stray_day(leaf: Leaf, call: Read) -> bool:
 
 def better_tool(call: Read, tools: Sequence[Tool], evidence: Evidence) -> str | None:
     """Another tool of which the request around the call's values speaks more."""
-    if evidence.before and call.call.name == evidence.before[-1].name and _goes_on(evidence):
+    if _goes_on_with(call, evidence):
         return None
     scores = fits(around(evidence.open, values_of([call])), tools)
     best = max(scores, key=lambda name: scores[name], default=None)
@@ -272,7 +272,7 @@ def more_to_do(label: list[Read], evidence: Evidence) -> bool:
 
 def keeps(leaf: Leaf, call: Read, evidence: Evidence) -> bool:
     """Whether the request goes on from the last call, which is of this tool and has the value."""
-    if not _goes_on(evidence) or call.call.name != evidence.before[-1].name or len(leaf.path) > 1:
+    if not _goes_on_with(call, evidence) or len(leaf.path) > 1:
         return False
     before = evidence.before[-1].arguments
     return leaf.path[0] in before and values_equal(leaf.value, before[leaf.path[0]])
@@ -282,9 +282,13 @@ def continues(call: Read, evidence: Evidence) -> bool:
     """Whether the request only changes the last call, and this is the same tool again: every word
     of it is accounted for.
     """
-    if not _goes_on(evidence) or call.call.name != evidence.before[-1].name:
+    if not _goes_on_with(call, evidence):
         return False
     return call.valid.matched and not unexplained([call], evidence) - _AGAIN
+
+
+def _goes_on_with(call: Read, evidence: Evidence) -> bool:
+    return _goes_on(evidence) and call.call.name == evidence.before[-1].name
 
 
 def _goes_on(evidence: Evidence) -> bool:

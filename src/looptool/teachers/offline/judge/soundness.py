@@ -118,7 +118,7 @@ def _unsure_call(
         return f"whether {name} has all that it needs"
     if unnamed := [leaf.name for leaf in call.leaves.values() if _no_identifier(leaf, call)]:
         return f"whether {unnamed[0]} was said"
-    done = [value for made in evidence.done for value in made.arguments.values()]
+    done = evidence.done_values
     values = [each for each in values_of([call]) if not isinstance(each, bool)]
     if done and spoken_for(values, done):
         return f"whether {name} asks for anything new"
