@@ -63,6 +63,9 @@ SEARCH = tool("search_messages", "Find messages.", ("query",),
               query={"type": "string"}, sender={"type": "string"})  # fmt: skip
 TICKET = tool("open_ticket", "Open a ticket.", ("title",),
               title={"type": "string"}, assignee={"type": "string"})  # fmt: skip
+COMMENT = tool("comment", "A public reply or an internal note on a ticket.", ("ticket", "text"),
+               ticket={"type": "string"}, text={"type": "string"},
+               private={"type": "boolean", "description": "Hidden from customers."})  # fmt: skip
 PLOT = tool("read_sensor", "Read a sensor of a plot.", ("plot",),
             plot={"type": "string"}, measure={"type": "string"})  # fmt: skip
 REPORT = tool("test_report", "Report of a test run.", ("run_id", "format"),

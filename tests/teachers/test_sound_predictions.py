@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from tests.teachers.bookings import (
     BASE,
+    COMMENT,
     COMPARE,
     EPISODE,
     ORDER,
@@ -54,6 +55,16 @@ def test_a_wrong_label_is_not_replaced_by_another_wrong_one(
 ) -> None:
     assert judged(BOOK, RIGHT, label).verdict is V.LABEL_WRONG
     assert judged(BOOK, prediction, label).verdict is not V.LABEL_WRONG
+
+
+def test_an_option_may_be_what_takes_one_of_two_things_that_a_tool_is_for() -> None:
+    tools = (*TOOLS, COMMENT)
+    bare = move("comment", ticket="A-17", text="call back")
+    private = move("comment", ticket="A-17", text="call back", private=True)
+    internal = says("Comment on ticket A-17 as an internal note: 'call back'.")
+    assert judged(internal, bare, private, tools).verdict is not V.LABEL_WRONG
+    plain = says("Comment on ticket A-17: 'call back'.")
+    assert judged(plain, bare, private, tools).verdict is V.LABEL_WRONG
 
 
 def test_a_code_must_be_whole() -> None:

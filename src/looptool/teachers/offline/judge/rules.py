@@ -9,18 +9,16 @@ from looptool.records import Judgement, Sample, Verdict, Vote
 from looptool.teachers.base import Case
 from looptool.teachers.offline.judge.alignment import aligned
 from looptool.teachers.offline.judge.coverage import unexplained
-from looptool.teachers.offline.judge.differences import (
+from looptool.teachers.offline.judge.differences import adds_nothing, call_differences, missed
+from looptool.teachers.offline.judge.evidence import Evidence, gather
+from looptool.teachers.offline.judge.findings import (
     LABEL,
     LIKELY,
     PREDICTION,
     SURE,
     Finding,
-    adds_nothing,
-    call_differences,
-    missed,
     undecided,
 )
-from looptool.teachers.offline.judge.evidence import Evidence, gather
 from looptool.teachers.offline.judge.fit import speaks_of
 from looptool.teachers.offline.judge.flaws import flaws, loose_texts
 from looptool.teachers.offline.judge.grounding import Support
