@@ -259,15 +259,9 @@ def _of_nothing(leaf: Leaf, call: Read, evidence: Evidence) -> bool:
 
 
 def _takes_alternative(call: Read, evidence: Evidence) -> bool:
-    """Whether the request names one of two things that the tool is for ("a reply or a note")."""
+    """Whether the request speaks of one of two things that the tool is for (reply or note)."""
     words = tokens(call.tool.description) if call.tool else []
-    return any(
-        _spoken(words[max(0, at - _NEAR) : at], evidence)
-        is not _spoken(words[at + 1 : at + 1 + _NEAR], evidence)
-        for at, word in enumerate(words)
-        if word == "or"
+    near = (
+        words[max(0, n - _NEAR) : n + _NEAR + 1] for n, word in enumerate(words) if word == "or"
     )
-
-
-def _spoken(words: list[str], evidence: Evidence) -> bool:
-    return any(meets(word, evidence.open.roots) for word in roots(words))
+    return any(meets(word, evidence.open.roots) for part in near for word in roots(part))
