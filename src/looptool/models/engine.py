@@ -199,8 +199,11 @@ class _Batch:
         keys = PrefillKeys(layers, shared)
         ids = torch.tensor([list(prompt[shared:])], device=self.device)
         at = torch.arange(shared, len(prompt), device=self.device)[None]
+        # Chosen by an index the last hidden state is a row. A slice of it has strides with which
+        # PyTorch makes the projection a batched product, over a transposed copy of all its weights.
+        end = torch.tensor([len(prompt) - shared - 1], device=self.device)
         out = self.model(
-            input_ids=ids, position_ids=at, use_cache=False, logits_to_keep=1, keys=keys
+            input_ids=ids, position_ids=at, use_cache=False, logits_to_keep=end, keys=keys
         )
         self.last = (prompt, keys.layers)
         self.keys.admit(slot, keys.layers)
