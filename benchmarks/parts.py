@@ -3,7 +3,8 @@
     python benchmarks/parts.py --threads 1 --repeats 5
 
 Shapes are SmolLM2-135M's. `attention`: forward and backward of one layer's completions over their
-prompt, merged by log-sum-exps, against a copy of the prompt's keys for each completion. `greedy`
+prompt, merged by log-sum-exps, against a copy of the prompt's keys for each completion; `uneven`:
+samples of 60 to 600 tokens over their tools, by length, against all padded to the longest. `greedy`
 and `sample`: the next tokens of 32 rows and their log-probs, against argmax and one cumulative sum
 over the vocabulary, each with a log-sum-exp of its own. `products`: all layers' products with their
 weights for one token of 16 rows, as they are ("before") against three ways that are not taken: one
@@ -16,11 +17,14 @@ from __future__ import annotations
 import argparse
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import torch
+
+    from looptool.train.packing import Span
 
 HEADS, KEYS, SIZE, VOCABULARY, ROWS = 9, 3, 64, 49_152, 32
 LAYERS, WIDTH, INNER = 30, 576, 1536
@@ -48,6 +52,7 @@ def main() -> None:
     parts = {
         "attention P=540 G=8": attention(540, 8, options.dtype),
         "attention P=1000 G=16": attention(1000, 16, options.dtype),
+        "uneven": uneven(options.dtype),
         "greedy": greedy(),
         "sample": sample(),
         **products(),
@@ -69,30 +74,54 @@ def main() -> None:
 
 def attention(prefix: int, group: int, dtype: str) -> Pair:
     """Completions of 64 tokens over a prompt of `prefix`."""
-    import torch
-
     from looptool.train.branches import branch_attention
-    from looptool.train.packing import Group, pack
     from looptool.train.shared_prefix import branch_mask, copied_attention
 
-    span = pack([Group.of_completions([1] * prefix, [[1] * 64] * group)]).spans[0]
-    shapes = [(HEADS, group * 64)] + [(KEYS, prefix)] * 2 + [(KEYS, group * 64)] * 2
-    given = [
-        torch.randn(1, *shape, SIZE, dtype=getattr(torch, dtype)).requires_grad_()
-        for shape in shapes
-    ]
-    query, shared, own = given[0], (given[1], given[2]), (given[3], given[4])
-    grad = torch.randn_like(query)
+    span, (query, *rest) = branches(prefix, [64] * group, dtype)
     mask, scale = branch_mask(span, None, query.device), SIZE**-0.5
+    shared, own = (rest[0], rest[1]), (rest[2], rest[3])
+    return (
+        both_ways(
+            [query, *rest], lambda: copied_attention(query, shared, own, span, mask, scale, None)
+        ),
+        both_ways([query, *rest], lambda: branch_attention(query, shared, own, span, scale)),
+    )
 
-    def copied() -> object:
-        out = copied_attention(query, shared, own, span, mask, scale, None)
-        return torch.autograd.grad(out, given, grad)
 
-    def merged() -> object:
-        return torch.autograd.grad(branch_attention(query, shared, own, span, scale), given, grad)
+def uneven(dtype: str) -> Pair:
+    """Eight samples over tools of 500 tokens."""
+    from looptool.train.branches import branch_attention
 
-    return copied, merged
+    span, (query, *rest) = branches(500, [60, 70, 80, 95, 120, 180, 300, 600], dtype)
+    whole = replace(span, blocks=(span.whole,))
+    shared, own, scale = (rest[0], rest[1]), (rest[2], rest[3]), SIZE**-0.5
+    return (
+        both_ways([query, *rest], lambda: branch_attention(query, shared, own, whole, scale)),
+        both_ways([query, *rest], lambda: branch_attention(query, shared, own, span, scale)),
+    )
+
+
+def branches(prefix: int, lengths: Sequence[int], dtype: str) -> tuple[Span, list[torch.Tensor]]:
+    """Where they lie; queries, keys and values of the prefix, and keys and values of their own."""
+    import torch
+
+    from looptool.train.packing import Group, pack
+
+    span = pack([Group.of_completions([1] * prefix, [[1] * n for n in lengths])]).spans[0]
+    total = sum(lengths)
+    shapes = [(HEADS, total)] + [(KEYS, prefix)] * 2 + [(KEYS, total)] * 2
+    kind = getattr(torch, dtype)
+    return span, [torch.randn(1, *shape, SIZE, dtype=kind).requires_grad_() for shape in shapes]
+
+
+def both_ways(
+    given: list[torch.Tensor], forward: Callable[[], torch.Tensor]
+) -> Callable[[], object]:
+    """A forward and a backward pass."""
+    import torch
+
+    grad = torch.randn_like(given[0])
+    return lambda: torch.autograd.grad(forward(), given, grad)
 
 
 def greedy() -> Pair:

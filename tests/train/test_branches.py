@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from looptool.train.branches import branch_attention, can_merge
-from looptool.train.packing import Group, pack
+from looptool.train.packing import Group, alike, pack
 from looptool.train.shared_prefix import branch_mask, copied_attention
 
 HEADS, KEYS, SIZE, PREFIX = 6, 3, 16, 37
@@ -21,7 +21,7 @@ def threads(request: pytest.FixtureRequest) -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("threads")
-@pytest.mark.parametrize("lengths", [[1, 1], [5, 1, 9], [8] * 16])
+@pytest.mark.parametrize("lengths", [[1, 1], [5, 1, 9], [8] * 16, [4, 150, 90, 5]])
 @pytest.mark.parametrize("spread", [1.0, 30.0])
 def test_output_and_gradients(lengths: list[int], spread: float) -> None:
     torch.manual_seed(0)
@@ -43,3 +43,16 @@ def test_output_and_gradients(lengths: list[int], spread: float) -> None:
         strict=True,
     ):
         assert (ours - theirs).norm() < 1e-4 * theirs.norm()
+
+
+def test_branches_of_about_one_length_are_padded_together() -> None:
+    assert alike([64] * 8) == [[0, 1, 2, 3, 4, 5, 6, 7]]
+    assert sorted(alike([400, 30, 398, 25, 40])) == [[0, 2], [1, 3, 4]]
+
+
+@pytest.mark.parametrize("lengths", [[7], [1, 2, 3], [700, 20, 650, 90, 120, 15, 300]])
+def test_every_branch_stands_in_one_block(lengths: list[int]) -> None:
+    span = pack([Group.of_completions([1], [[1] * n for n in lengths])]).spans[0]
+    assert sorted(at for block in alike(lengths) for at in block) == [*range(len(lengths))]
+    tokens = torch.cat([block.tokens_N for block in span.blocks])
+    assert tokens.sort().values.tolist() == [*range(sum(lengths))]

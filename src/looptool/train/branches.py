@@ -60,7 +60,7 @@ class _Branches(torch.autograd.Function):
             fold.rows(query), fold.keys(prefix_key), fold.keys(prefix_value), False, scale
         )
         on_own, lse_own = torch.empty_like(query), lse_prefix.new_empty(*query.shape[:3], 1)
-        for block in _blocks(query, own_key, span):
+        for block in (_Block(each, query, own_key) for each in span.blocks):
             read, lse = _attend(
                 block.rows(query), block.keys(own_key), block.keys(own_value), True, scale
             )
@@ -91,7 +91,7 @@ class _Branches(torch.autograd.Function):
             scale=ctx.scale,
         )
         gradients = fold.back(to_query), torch.empty_like(own_key), torch.empty_like(own_value)
-        for block in _blocks(query, own_key, ctx.span):
+        for block in (_Block(each, query, own_key) for each in ctx.span.blocks):
             # Over short sequences the kernel takes two to five times as long in bf16 as in fp32.
             from_own, to_own_key, to_own_value = _BACKWARD(
                 block.rows(grad).float(),
@@ -157,41 +157,43 @@ class _Fold:
         return rows.reshape(1, self.num_heads, self.length, x.shape[-1])
 
 
-def _blocks(query: torch.Tensor, key: torch.Tensor, span: Span) -> list[_Block]:
-    return [_Block(block, query.shape[1], key.shape[1]) for block in span.blocks]
+def side_by_side(x_1HSD: torch.Tensor, block: Block) -> torch.Tensor:
+    """The block's branches as (G, H, C, D); what fills the gaps is zero."""
+    group, width = block.shape
+    padded = x_1HSD.new_zeros(x_1HSD.shape[1], group * width, x_1HSD.shape[-1])
+    padded = padded.index_copy(1, block.flat_N, x_1HSD[0].index_select(1, block.tokens_N))
+    return padded.view(padded.shape[0], group, width, -1).transpose(0, 1)
+
+
+def in_row(x_GHCD: torch.Tensor, block: Block) -> torch.Tensor:
+    """The inverse: (H, N, D), the block's tokens one after the other."""
+    flat = x_GHCD.transpose(0, 1).reshape(x_GHCD.shape[1], -1, x_GHCD.shape[-1])
+    return flat.index_select(1, block.flat_N)
 
 
 class _Block:
-    """Branches of about one length, side by side as (G, H, C, D); what fills the gaps is zero."""
+    """A block of branches for the kernel, which wants as many key heads as query heads."""
 
-    def __init__(self, block: Block, num_heads: int, num_keys: int) -> None:
-        self.shape, self.tokens_N, self.flat_N = block.shape, block.tokens_N, block.flat_N
-        self.num_heads, self.num_keys = num_heads, num_keys
+    def __init__(self, block: Block, query: torch.Tensor, key: torch.Tensor) -> None:
+        self.block = block
+        self.repeats = query.shape[1] // key.shape[1]
 
     def rows(self, x: torch.Tensor) -> torch.Tensor:
         """(1, H, S, D) -> (G, H, C, D)."""
-        group, width = self.shape
-        block = x.new_zeros(x.shape[1], group * width, x.shape[-1])
-        block.index_copy_(1, self.flat_N, x[0].index_select(1, self.tokens_N))
-        return block.view(x.shape[1], group, width, x.shape[-1]).transpose(0, 1)
+        return side_by_side(x, self.block)
 
     def keys(self, x: torch.Tensor) -> torch.Tensor:
         """(1, K, S, D) -> (G, H, C, D)."""
-        return self.rows(x).repeat_interleave(self.num_heads // self.num_keys, dim=1)
+        return self.rows(x).repeat_interleave(self.repeats, dim=1)
 
     def of_keys(self, x: torch.Tensor) -> torch.Tensor:
         """Gradients (G, H, C, D) of repeated keys -> (G, K, C, D)."""
-        group, width = self.shape
-        return x.view(group, self.num_keys, -1, width, x.shape[-1]).sum(2)
+        return x.view(len(x), -1, self.repeats, *x.shape[2:]).sum(2)
 
     def put(self, x: torch.Tensor, whole: torch.Tensor) -> None:
         """Write (G, H, C, D) to its places in (1, H, S, D)."""
-        whole[0].index_copy_(1, self.tokens_N, self._flat(x).to(whole.dtype))
+        whole[0].index_copy_(1, self.block.tokens_N, in_row(x, self.block).to(whole.dtype))
 
     def add(self, x: torch.Tensor, whole: torch.Tensor) -> None:
         """Add (G, H, C, D) to its places in (1, H, S, D)."""
-        whole[0].index_add_(1, self.tokens_N, self._flat(x).to(whole.dtype))
-
-    def _flat(self, x: torch.Tensor) -> torch.Tensor:
-        flat = x.transpose(0, 1).reshape(x.shape[1], -1, x.shape[-1])
-        return flat.index_select(1, self.flat_N)
+        whole[0].index_add_(1, self.block.tokens_N, in_row(x, self.block).to(whole.dtype))

@@ -8,7 +8,6 @@ tools that several samples share and the rest of each sample. The row holds
 from __future__ import annotations
 
 import itertools
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -69,15 +68,13 @@ class Block:
 class Span:
     """Where one group lies in the row: its prefix, then its branches, one after the other.
 
-    `blocks` hold the branches' tokens by length; `padded_GC` and `flat_S` turn all of them (S
-    tokens) into one padded block and back.
+    `whole` holds all branches in one block, `blocks` those of about the same length in one each.
     """
 
     prefix: int
     branches: tuple[int, ...]
+    whole: Block
     blocks: tuple[Block, ...]
-    padded_GC: torch.Tensor
-    flat_S: torch.Tensor
 
 
 @dataclass(frozen=True)
@@ -135,18 +132,12 @@ def pack(groups: Sequence[Group], device: torch.device | str = "cpu") -> Packed:
 
 
 def _span(group: Group, device: torch.device | str) -> Span:
-    import torch
-
     lengths = [len(branch) for branch in group.branches]
-    whole = _block(range(len(lengths)), lengths, device)
-    padded = torch.zeros(math.prod(whole.shape), dtype=torch.long, device=device)
-    padded[whole.flat_N] = whole.tokens_N
     return Span(
         prefix=len(group.prefix),
         branches=tuple(lengths),
+        whole=_block(range(len(lengths)), lengths, device),
         blocks=tuple(_block(chosen, lengths, device) for chosen in alike(lengths)),
-        padded_GC=padded.view(whole.shape),
-        flat_S=whole.flat_N,
     )
 
 

@@ -14,7 +14,7 @@ from torch.nn import functional as F
 from transformers import AttentionInterface, PreTrainedModel
 
 from looptool.models.standard import attending
-from looptool.train.branches import branch_attention, can_merge
+from looptool.train.branches import branch_attention, can_merge, in_row, side_by_side
 from looptool.train.packing import Packed, Span
 
 NAME = "looptool_shared_prefix"
@@ -78,9 +78,8 @@ def copied_attention(
 ) -> torch.Tensor:
     """As `branch_attention`, by a copy of the prefix in front of each branch."""
     key, value = (_with_prefix(a, b, span) for a, b in zip(prefix, own, strict=True))
-    out_GHCD = _scores(_pad(query_1HSD, span), key, value, mask_CL, scale, softcap)
-    flat = out_GHCD.transpose(0, 1).reshape(out_GHCD.shape[1], -1, out_GHCD.shape[-1])
-    return flat.index_select(1, span.flat_S)[None]
+    query_GHCD = side_by_side(query_1HSD, span.whole)
+    return in_row(_scores(query_GHCD, key, value, mask_CL, scale, softcap), span.whole)[None]
 
 
 def _causal(
@@ -133,16 +132,9 @@ def _scores(
     return weights.to(q.dtype) @ v
 
 
-def _pad(rest_1HSD: torch.Tensor, span: Span) -> torch.Tensor:
-    """The branches' tokens as a block (G, H, C, D); what fills the gaps is never read."""
-    block = rest_1HSD[0].index_select(1, span.padded_GC.reshape(-1))
-    heads, _, width = block.shape
-    return block.reshape(heads, *span.padded_GC.shape, width).transpose(0, 1)
-
-
 def _with_prefix(prefix_1KPD: torch.Tensor, rest_1KSD: torch.Tensor, span: Span) -> torch.Tensor:
     prefix = prefix_1KPD.expand(len(span.branches), -1, -1, -1)
-    return torch.cat([prefix, _pad(rest_1KSD, span)], dim=2)
+    return torch.cat([prefix, side_by_side(rest_1KSD, span.whole)], dim=2)
 
 
 AttentionInterface.register(NAME, attend)
