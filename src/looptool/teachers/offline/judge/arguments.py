@@ -25,7 +25,7 @@ from looptool.teachers.offline.judge.loose_ends import keeps, options_said, spea
 from looptool.teachers.offline.judge.moments import days, is_relative
 from looptool.teachers.offline.judge.moves import Leaf, Read, alike, atoms, spoken_for, values_of
 from looptool.teachers.offline.judge.roles import role_of
-from looptool.teachers.offline.judge.words import meets, roots, tokens
+from looptool.teachers.offline.judge.words import holds, meets, normal, roots, tokens
 
 _NEAR = 3
 """Words on either side of an "or" that name what it joins."""
@@ -111,13 +111,18 @@ def _both_said(
     evidence: Evidence,
     named: str,
 ) -> Finding:
-    """Both values were said: by part and whole, by role, by what else would stay unsaid."""
+    """Both values were said: by part and whole, by role, by what else would stay unsaid.
+
+    What was said is not surely wrong, unless the call gives it twice.
+    """
     a, b = leaves
     if isinstance(a.value, str) and isinstance(b.value, str):
-        whole = completes(a.value, b.value, evidence, sides)
-        if whole is not None:
-            side, strength = whole
-            return _against(side, leaves, strength)
+        cut_off = completes(a.value, b.value, evidence, sides)
+        if cut_off is not None:
+            return _against(cut_off, leaves, LIKELY)
+        texts = sorted((normal(a.value), normal(b.value)), key=len)
+        if holds(texts[1], texts[0]) and a.grounds.support is not b.grounds.support:
+            return undecided(named)  # "Naples" or, out of two places, "Naples, Spain"
     twice = [_stands_twice(leaf, sides[side]) for side, leaf in enumerate(leaves)]
     if twice[0] is not twice[1]:
         return _against(PREDICTION if twice[0] else LABEL, leaves)
@@ -126,13 +131,12 @@ def _both_said(
         for side, leaf in enumerate(leaves)
     ]
     if used[0] is not used[1]:
-        return _against(PREDICTION if used[0] else LABEL, leaves)
+        return _against(PREDICTION if used[0] else LABEL, leaves, LIKELY)
     if a.grounds.fresh is not b.grounds.fresh:
-        return _against(LABEL if a.grounds.fresh else PREDICTION, leaves)
+        return _against(LABEL if a.grounds.fresh else PREDICTION, leaves, LIKELY)
     roles = [role_of(leaf.value, demand, evidence.said) for leaf in leaves]
     if roles[0] != roles[1]:
-        side = PREDICTION if roles[0] < roles[1] else LABEL
-        return _against(side, leaves, SURE if abs(roles[0] - roles[1]) > 1 else LIKELY)
+        return _against(PREDICTION if roles[0] < roles[1] else LABEL, leaves, LIKELY)
     if a.grounds.support is not b.grounds.support:
         side = PREDICTION if a.grounds.support < b.grounds.support else LABEL
         return _against(side, leaves, LIKELY)
@@ -241,7 +245,8 @@ def _given_or_not(
     if spoken_for(leaf.value, [*values_of(sides[1 - side]), *evidence.done_values]):
         return extra._replace(strength=LIKELY)
     wanted = leaf.grounds.open or keeps(leaf, calls[side], evidence)
-    return omitted if wanted else omitted._replace(strength=LIKELY)
+    sure = wanted and (support is Support.STATED or not demand.closed)
+    return omitted if sure else omitted._replace(strength=LIKELY)
 
 
 def _of_nothing(leaf: Leaf, call: Read, evidence: Evidence) -> bool:

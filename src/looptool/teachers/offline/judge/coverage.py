@@ -27,7 +27,8 @@ from looptool.teachers.offline.judge.words import (
 _SENTENCE = re.compile(r"(?<=[.!?])\s+|\n")
 _JOINTS = word_set(
     """
-    in on at for with from to of and or by until between near about
+    in on at for with from to of and or by until between near about over during before after
+    since till via through within without
     """
 )
 _TIMES = word_set(
@@ -65,10 +66,8 @@ def unexplained(calls: Sequence[Read], evidence: Evidence, but: Path = ()) -> fr
     return frozenset(rest if begun else talk)
 
 
-def completes(
-    one: str, other: str, evidence: Evidence, sides: Sequence[list[Read]]
-) -> tuple[int, int] | None:
-    """Of two texts, one within the other: (the side that is wrong, how sure), or None.
+def completes(one: str, other: str, evidence: Evidence, sides: Sequence[list[Read]]) -> int | None:
+    """Of two texts, one within the other: the side that is wrong, or None.
 
     A cut-off name is wrong: what follows it in the request belongs to it. Where a joint ("in",
     "with") separates the two, nobody can tell.
@@ -78,15 +77,14 @@ def completes(
         return None
     side = 0 if normal(one) == short else 1
     before, _, after = f" {long} ".partition(f" {short} ")
-    seam = [*before.split()[-1:], *after.split()[:1]]
     words = short.split()
     if words and (words[-1] in STOP or words[0] in _JOINTS):
-        return side, 2
-    if any(word in _JOINTS for word in seam):
-        return side, 1
+        return side
+    if any(word in _JOINTS for word in (*before.split()[-1:], *after.split()[:1])):
+        return None
     added = [word for word in (before + " " + after).split() if word not in STOP]
     reused = any(holds(normal(str(v)), word) for word in added for v in _others(sides, one, other))
-    return None if not added or reused else (side, 2)
+    return None if not added or reused else side
 
 
 def _others(sides: Sequence[list[Read]], *but: Any) -> list[Any]:

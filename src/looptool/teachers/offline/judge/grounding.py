@@ -242,7 +242,7 @@ def _literal(said: str, value: str, reading: Reading) -> tuple[Support, str]:
         value.islower() or reading.only_opens(value, 2) or not reading.writes(value)
     ):
         return Support.AGAINST, f"{shorten(value)} is said, but as no value"
-    if reading.only_opens(value):
+    if value[0].isupper() and reading.only_opens(value):
         return Support.UNSAID, f"{shorten(value)} only begins a sentence"
     if not holds(reading.undated.normal, said):
         return Support.AGAINST, f"{shorten(value)} is said, but as part of a date or time"

@@ -24,7 +24,7 @@ from looptool.teachers.offline.judge.flaws import flaws, loose_texts
 from looptool.teachers.offline.judge.grounding import Support
 from looptool.teachers.offline.judge.loose_ends import asks_for_something, more_to_do
 from looptool.teachers.offline.judge.moves import Read, read_move
-from looptool.teachers.offline.judge.soundness import unsure, well_founded
+from looptool.teachers.offline.judge.soundness import no_identifier, unsure, well_founded
 from looptool.teachers.offline.judge.words import asks_back
 
 
@@ -176,7 +176,11 @@ def _doubts(side: int, call: Read, evidence: Evidence) -> Iterator[Finding]:
         why = f"{name} needs {worst.name}, but {worst.grounds.why}"
         yield Finding(side, SURE, why, f"Ask for {worst.name} before calling {name}.")
         return
-    said = [leaf for leaf in call.leaves.values() if leaf.grounds.support >= Support.DERIVED]
+    said = [
+        leaf
+        for leaf in call.leaves.values()
+        if leaf.grounds.support >= Support.DERIVED and not no_identifier(leaf, call)
+    ]
     unsaid = [
         leaf
         for path, leaf in call.leaves.items()

@@ -98,7 +98,11 @@ def _unsure_refusal(prediction: Label, label: list[Read], evidence: Evidence) ->
         return "what the label left out"
     refusal = not asking and not evidence.done
     meant = [call for call in label if not _is_one_value(call) or _tool_is_named(call, evidence)]
-    if refusal and any(_asked_for(leaf) for call in meant for leaf in call.leaves.values()):
+    if refusal and any(
+        _asked_for(leaf) and not no_identifier(leaf, call)
+        for call in meant
+        for leaf in call.leaves.values()
+    ):
         return "the label gives what was asked for"
     if refusal and evidence.resumed:
         return "the assistant has asked for what it needs"
@@ -116,7 +120,7 @@ def _unsure_call(
     name = call.call.name
     if not well_founded(call):
         return f"whether {name} has all that it needs"
-    if unnamed := [leaf.name for leaf in call.leaves.values() if _no_identifier(leaf, call)]:
+    if unnamed := [leaf.name for leaf in call.leaves.values() if no_identifier(leaf, call)]:
         return f"whether {unnamed[0]} was said"
     done = evidence.done_values
     values = [each for each in values_of([call]) if not isinstance(each, bool)]
@@ -248,8 +252,8 @@ def _another_was_said(leaf: Leaf, call: Read, evidence: Evidence) -> bool:
     return any(normal(str(option)) not in known for option in options_said(demand, evidence))
 
 
-def _no_identifier(leaf: Leaf, call: Read) -> bool:
-    """Whether a text is given as a record's identifier and cannot be one."""
+def no_identifier(leaf: Leaf, call: Read) -> bool:
+    """Whether a text is given as a record's identifier and cannot be one, without a digit."""
     names = call.demands.at(leaf.path).words
     text = leaf.value if isinstance(leaf.value, str) else ""
     return bool(text) and names[-1:] == ("id",) and not any(char.isdigit() for char in text)
