@@ -9,6 +9,7 @@ from looptool.seed.dice import dice
 from looptool.seed.evidence import read, supports
 from looptool.seed.kinds import draw
 from looptool.seed.pools import pools
+from looptool.seed.property_schemas import draw_manner, property_schema
 from looptool.seed.realise import realise
 from looptool.seed.surfaces import say, singular
 from looptool.seed.vocabulary import Param
@@ -78,6 +79,7 @@ def test_every_way_to_say_a_date_can_be_read_back(day: str) -> None:
         ("datetime", "2025-03-09T18:30", {"description": "ISO 8601"}, "2025-03-09T18:30:00"),
         ("datetime", "2025-03-09T18:30", {"description": "YYYY-MM-DD HH:MM"}, "2025-03-09 18:30"),
         ("percent", 15, {"type": "number", "description": "As a fraction."}, 0.15),
+        ("percent", 15, {"description": "As a decimal (0.05 for 5%)."}, 0.15),
         ("percent", 15, {"type": "number", "description": "In percent."}, 15),
         ("month", 3, {"type": "integer"}, 3),
         ("month", 3, {"type": "string"}, "March"),
@@ -111,3 +113,26 @@ def test_requests_are_clean(seed: Seed) -> None:
     said = [m.content for s in (*seed.train, *seed.held_out) for m in s.context if m.role == "user"]
     flaws = re.compile(r"[{}]|\b(a|an|the) (a|an|the)\b| ,|\.\?|\?\.|,,|\$\$|%%|\ba [aei]\w")
     assert [text for text in said if flaws.search(text)] == []
+
+
+def test_an_article_is_said_and_not_given() -> None:
+    field = param("text", values=["<the> orchard", "<my> plot", "bed 4", "x < 3", "a", "b"])
+    assert {"orchard", "plot", "bed 4", "x < 3"} < {draw(field, dice(n)) for n in range(200)}
+    assert ways(field, "orchard") == {"the orchard"}
+    assert ways(field, "bed 4") == {"bed 4"}
+
+
+def test_a_percentage_is_given_as_its_description_says() -> None:
+    rate = param("percent", about=["Yearly rate, in percent.", "Yearly rate (%)."])
+    told = set()
+    for n in range(60):
+        schema = property_schema(rate, "rate", draw_manner(dice(n)), dice(n))
+        told.add(schema["description"])
+        in_percent = "in percent" in schema["description"] or "(%)" in schema["description"]
+        assert realise(rate, 5, schema) == (5 if in_percent else 0.05)
+    assert {"Yearly rate, in percent.", "Yearly rate. As a decimal (0.05 for 5%)."} < told
+    named = {
+        property_schema(rate, "rate_percent", draw_manner(dice(n)), dice(n))["description"]
+        for n in range(60)
+    }
+    assert named == {"Yearly rate, in percent.", "Yearly rate (%)."}

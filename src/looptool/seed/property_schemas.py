@@ -16,6 +16,9 @@ from looptool.seed.surfaces import LONG_UNITS, SIGNS
 from looptool.seed.vocabulary import Param
 
 _FORMATS = {"email": ("email", 0.5), "url": ("uri", 0.4), "date": ("date", 0.4)}
+_FRACTIONS = 0.4
+"""Of the percentages."""
+_PERCENT = re.compile(r",? (?:in|as a) percent(?:age)?(?: of [^.,]*)?,?| \(%\)", re.I)
 _CLOCK = re.compile(r"HH:MM|ISO|24-hour|AM/PM", re.I)
 
 
@@ -45,6 +48,8 @@ def property_schema(param: Param, name: str, manner: Manner, rng: Random) -> dic
     """The schema of `param` under the property name `name`."""
     schema = _typed(param, manner, rng)
     about = rng.choice(param.about)
+    if param.kind == "percent" and "perc" not in name.lower() and rng.random() < _FRACTIONS:
+        about = _as_fraction(about, rng)
     said = (
         about if not (note := _note(param, name, about, schema, manner, rng)) else f"{about} {note}"
     )
@@ -62,6 +67,16 @@ def property_schema(param: Param, name: str, manner: Manner, rng: Random) -> dic
         elif "default" not in schema["description"].lower():
             schema["description"] += f" Defaults to {_in_words(default)}."
     return schema
+
+
+def _as_fraction(about: str, rng: Random) -> str:
+    """The description of a rate that is given as 0.05, as many APIs have it, where users say 5%."""
+    bare = _PERCENT.sub("", about)
+    if "%" in bare or "percent" in bare.lower() or re.search(r"\d", bare):
+        return about
+    return f"{bare} " + rng.choice(
+        ("As a decimal (0.05 for 5%).", "As a fraction between 0 and 1.")
+    )
 
 
 def _default(param: Param, schema: dict[str, Any]) -> Any:
@@ -147,9 +162,7 @@ def _note(
         case "duration" if (param.unit or "") not in text:
             return f"In {param.unit}."
         case "percent" if "percent" not in text and "%" not in text:
-            if "fraction" in text:
-                return ""
-            return "As a fraction between 0 and 1." if rng.random() < 0.12 else "In percent."
+            return "" if "fraction" in text else "In percent."
         case "month" if schema["type"] == "integer":
             return "As a number from 1 (January) to 12 (December)."
         case "currency" if "code" not in text and "iso" not in text:

@@ -21,7 +21,7 @@ _SECONDS = re.compile(r"HH:MM:SS", re.I)
 _MINUTES = re.compile(r"HH:MM(?!:SS)", re.I)
 _TWELVE_HOURS = re.compile(r"AM/PM|12-hour", re.I)
 _CODE = re.compile(r"\bcodes?\b|\bISO\b", re.I)
-_FRACTION = re.compile(r"fraction|between 0 and 1\b|0 to 1\b|0-1\b", re.I)
+_FRACTION = re.compile(r"fraction|as a decimal\b|between 0 and 1\b|0 to 1\b|0-1\b", re.I)
 
 Schema = Mapping[str, Any]
 

@@ -24,6 +24,7 @@ Kind = Literal[
 ]  # fmt: skip
 
 SLOT = re.compile(r"\{([a-z0-9_]+)\}")
+_ONLY_SAID = re.compile(r"<([a-z]+)> ")
 
 
 def _as_tuple(value: Any) -> Any:
@@ -31,9 +32,12 @@ def _as_tuple(value: Any) -> Any:
 
 
 def _as_surfaces(value: Any) -> Any:
-    """`["a", "b"]` means that each value is said as it is written."""
+    """`["a", "<the> b"]`: each value is said as it is written; what is in "<>" is only said."""
     if isinstance(value, list):
-        return {str(v): (str(v).replace("_", " "),) for v in value}
+        return {
+            _ONLY_SAID.sub("", str(v)): (_ONLY_SAID.sub(r"\1 ", str(v)).replace("_", " "),)
+            for v in value
+        }
     return value
 
 

@@ -20,7 +20,9 @@ _CLOCK = re.compile(r"\bh{1,2}:mm(:ss)?", re.I)
 _HALVES = re.compile(r"\b(?:am/pm|12[- ]hour)", re.I)
 _CODE = re.compile(r"\bcodes?\b|\bISO[ -]?\d", re.I)
 _FRACTION = re.compile(
-    r"\bfraction\b|\b(?:between )?0(?:\.0)? ?(?:and|to|-|–) ?1(?:\.0)?\b(?!\d)", re.I
+    r"\bfraction\b|\bas a decimal\b(?! number)|"
+    r"\b(?:between )?0(?:\.0)? ?(?:and|to|-|–) ?1(?:\.0)?\b(?!\d)",
+    re.I,
 )
 _QUOTED = re.compile(r"['\"‘“`]([^'\"’”`]{1,60})['\"’”`]")
 _CLOSED = re.compile(
