@@ -125,37 +125,30 @@ class ServerPlayer:
 
         pool = ThreadPoolExecutor(self.concurrency)
         try:
-            futures = [pool.submit(self._ask, question) for question in questions]
-            for future in as_completed(futures):
-                yield future.result()
+            asked = {pool.submit(self._ask, question): question for question in questions}
+            for future in as_completed(asked):
+                try:
+                    yield future.result()
+                except openai.BadRequestError as error:
+                    yield self._unasked(asked[future], error)
         except openai.OpenAIError as error:
             raise UserError(f"{self.base_url}, model {self.model}: {error}") from None
         finally:
             pool.shutdown(wait=True, cancel_futures=True)
 
     def _ask(self, question: Question) -> Answer:
-        import openai
-
         extra: dict[str, Any] = {}
         if question.tools:
             extra["tools"] = [
                 {"type": "function", "function": tool.as_function()} for tool in question.tools
             ]
-        try:
-            done = self._client.chat.completions.create(
-                model=self.model,
-                messages=list(to_openai(question.messages)),  # type: ignore[arg-type]
-                temperature=0,
-                max_tokens=self.max_new_tokens,
-                **extra,
-            )
-        except openai.BadRequestError as error:
-            why = _unasked(error)
-            if why is None:
-                raise
-            if why is Unasked.PROMPT_REFUSED:
-                _warn_once(f"{self.name}: {error}")
-            return Answer(id=question.id, defect=why)
+        done = self._client.chat.completions.create(
+            model=self.model,
+            messages=list(to_openai(question.messages)),  # type: ignore[arg-type]
+            temperature=0,
+            max_tokens=self.max_new_tokens,
+            **extra,
+        )
         if not done.choices:
             raise UserError(f"{self.base_url}, model {self.model}: an answer without choices")
         message = done.choices[0].message
@@ -172,10 +165,22 @@ class ServerPlayer:
             num_tokens=done.usage.completion_tokens if done.usage else 0,
         )
 
+    def _unasked(self, question: Question, error: openai.BadRequestError) -> Answer:
+        """The answer to a prompt that was refused; the error again if it is not the prompt's."""
+        why = _unasked(error)
+        if why is None:
+            raise error
+        if why is Unasked.PROMPT_REFUSED:
+            _warn_once(f"{self.name}: {error}")
+        return Answer(id=question.id, defect=why)
+
 
 @cache
 def _warn_once(line: str) -> None:
-    """Say why questions count as answered with nothing; thousands may for the same reason."""
+    """Say why questions count as answered with nothing; thousands may for the same reason.
+
+    From one thread: two that come at once would both be told.
+    """
     logger.warning("answered with nothing: %s", " ".join(line.split()))
 
 
