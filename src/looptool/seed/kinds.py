@@ -32,6 +32,8 @@ MONTHS = (
     "November",
     "December",
 )
+NUMERIC = ("integer", "number", "money", "percent")
+"""Kinds whose values come twice in a list as they do in data."""
 _FIRST_DAY = date(2024, 1, 1)
 _NUM_DAYS = 3 * 365
 
@@ -219,9 +221,11 @@ def _coordinates(param: Param, rng: Random) -> tuple[float, float]:
 
 def _list(param: Param, rng: Random) -> tuple[Any, ...]:
     item = item_of(param)
+    if param.of in NUMERIC:
+        number = param.size or rng.choice((2, 3, 4, 4, 5, 5, 6, 8))
+        return tuple(draw(item, rng) for _ in range(number))
     taken: tuple[Any, ...] = ()
-    numeric = param.of in ("integer", "number", "money", "percent")
-    for _ in range(rng.choice((3, 4, 4, 5, 6) if numeric else (1, 2, 2, 2, 3, 3, 4))):
+    for _ in range(param.size or rng.choice((1, 2, 2, 2, 3, 3, 4))):
         value = draw_other(item, rng, taken)
         taken = taken if value is None else (*taken, value)
     return taken
@@ -230,7 +234,7 @@ def _list(param: Param, rng: Random) -> tuple[Any, ...]:
 def item_of(param: Param) -> Param:
     """What one item of a list means."""
     assert param.of is not None
-    return param.model_copy(update={"kind": param.of, "of": None, "optional": False})
+    return param.model_copy(update={"kind": param.of, "of": None, "size": None, "optional": False})
 
 
 _DRAWS: dict[str, Callable[[Param, Random], Any]] = {

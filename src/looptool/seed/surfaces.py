@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from random import Random
 from typing import Any
 
 from looptool.seed.dice import weighted
-from looptool.seed.kinds import MONTHS, item_of
+from looptool.seed.kinds import MONTHS, NUMERIC, item_of
 from looptool.seed.pools import pools
-from looptool.seed.vocabulary import Param
+from looptool.seed.vocabulary import VALUE, Param
 
 WORDS = (
     "zero",
@@ -127,12 +128,29 @@ _MEASURED = (
 )
 
 
+AROUND = 0.15
+"""How often a value is said with a noun that is not part of it: "the city of Oslo"."""
+_AROUND = {
+    "city": (f"the city of {VALUE}",),
+    "company": (f"the company {VALUE}",),
+    "language": (f"the {VALUE} language",),
+}
+_ARTICLE = re.compile(r"(an?|the|my|our|your|some|any) ", re.I)
+
+
 def say(param: Param, value: Any, rng: Random, before: str = "") -> str:
     """The value as a person would say it after the words `before`.
 
     What it means can be read from the text and the schema's description alone.
     """
-    return _SAYS[param.kind](param, value, rng, before.rstrip().rsplit(" ", 1)[-1].lower())
+    last = before.rstrip().rsplit(" ", 1)[-1].lower()
+    said = _SAYS[param.kind](param, value, rng, last)
+    around = param.around or _AROUND.get(param.kind, ())
+    spaced = not before or before[-1].isspace()
+    free = spaced and (last not in _MEASURED or last in ("a", "the", "my", "our"))
+    if not around or not free or _ARTICLE.match(said) or rng.random() > AROUND:
+        return said
+    return rng.choice(around).replace(VALUE, said)
 
 
 def singular(noun: str) -> str:
@@ -339,8 +357,14 @@ def _currency(param: Param, value: str, rng: Random, before: str) -> str:
 
 def _list(param: Param, value: tuple[Any, ...], rng: Random, before: str) -> str:
     item, style = item_of(param), rng.getrandbits(32)
-    said = [say(item, each, Random(style), "" if n else before) for n, each in enumerate(value)]
-    return join_list(said, rng)
+    says = _SAYS[item.kind]
+    said = [says(item, each, Random(style), "" if n else before) for n, each in enumerate(value)]
+    if item.kind not in NUMERIC or item.unit:
+        return join_list(said, rng)
+    if param.size is not None:
+        return weighted(rng, {f"({', '.join(said)})": 6, f"[{', '.join(said)}]": 3})
+    ways = {f"[{', '.join(said)}]": 3, ", ".join(said): 3, join_list(said, rng): 4}
+    return weighted(rng, ways)
 
 
 def _as_written(param: Param, value: Any, rng: Random, before: str) -> str:

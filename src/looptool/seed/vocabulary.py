@@ -24,6 +24,8 @@ Kind = Literal[
 ]  # fmt: skip
 
 SLOT = re.compile(r"\{([a-z0-9_]+)\}")
+VALUE = "~"
+"""Where the value stands in a param's `around`."""
 _ONLY_SAID = re.compile(r"<([a-z]+)> ")
 
 
@@ -65,7 +67,9 @@ class Param(_Entry):
     yes: Texts = ()
     no: Texts = ()
     noun: str | None = None
+    around: Texts = ()
     of: Kind | None = None
+    size: int | None = None
     within: str | None = None
 
     @model_validator(mode="after")
@@ -85,6 +89,10 @@ class Param(_Entry):
             raise ValueError("an id needs a noun: what it identifies")
         if (self.kind == "list") != (self.of is not None):
             raise ValueError("`of` goes with kind = 'list', and only with it")
+        if self.size is not None and self.of is None:
+            raise ValueError("`size` is the number of items of a list")
+        if any(way.count(VALUE) != 1 for way in self.around):
+            raise ValueError(f"each of `around` has one {VALUE}, where the value stands")
         if self.default is not None and not self.optional:
             raise ValueError("only an optional parameter has a default")
         return self

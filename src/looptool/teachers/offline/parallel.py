@@ -43,7 +43,7 @@ def parallel(senses: tuple[Sense, ...], voice: Voice, rng: Random) -> tuple[str,
     """A message that wants two to four calls, and the goals; None if none could be made."""
     if not senses:
         return None
-    number = weighted(rng, {2: 0.58, 3: 0.29, 4: 0.13})
+    number = weighted(rng, {2: 0.46, 3: 0.3, 4: 0.24})
     ways = {_listed: 0.22, again: 0.2, _repeated: 0.2, _different: 0.38}
     while ways:
         way = weighted(rng, ways)
@@ -162,7 +162,7 @@ def _repeated(
 ) -> tuple[str, list[Goal]] | None:
     """The same tool, clause after clause."""
     sense = rng.choice(senses)
-    if not sense.slots or number > 3:
+    if not sense.slots:
         return None
     return _joined([sense] * number, voice, rng)
 
@@ -170,12 +170,11 @@ def _repeated(
 def _different(
     senses: tuple[Sense, ...], number: int, voice: Voice, rng: Random
 ) -> tuple[str, list[Goal]] | None:
-    """Different tools, or the same one twice and another."""
+    """Different tools; where there are too few of them, one or another once more."""
     if len(senses) < 2:
         return None
     chosen = rng.sample(senses, min(number, len(senses)))
-    while len(chosen) < number and len(chosen) < 3:
-        chosen.append(rng.choice(chosen))
+    chosen += rng.choices(chosen, k=number - len(chosen))
     return _joined(chosen, voice, rng)
 
 
