@@ -54,6 +54,26 @@ def test_units_agree_with_their_number() -> None:
     )
 
 
+def test_a_value_is_also_said_inside_words_that_are_not_part_of_it() -> None:
+    breed = param("text", values=list("abcdef"), around=["the ~ breed", "the breed ~"])
+    assert ways(breed, "a", "of ") == {"a"}, "what is measured by a word stays beside it"
+    assert ways(breed, "a", "buy ") == {"a", "the a breed", "the breed a"}
+    assert ways(breed, "a", "named '") == {"a"}
+    assert ways(param("city"), "Oslo") == {"Oslo", "the city of Oslo"}
+    orchard = param("text", values=["<the> orchard", *"bcdef"], around="the ~ field")
+    assert ways(orchard, "orchard") == {"the orchard"}
+
+
+def test_lists_of_numbers_are_said_as_data_are_written() -> None:
+    scores = param("list", of="integer", min=1, max=3)
+    assert ways(scores, (3, 1, 3)) == {"[3, 1, 3]", "3, 1, 3", "3, 1 and 3", "3, 1, and 3"}
+    drawn = [draw(scores, dice(n)) for n in range(50)]
+    assert any(len(set(each)) < len(each) for each in drawn), "data repeat themselves"
+    point = param("list", of="number", size=2, min=-5, max=5, step=0.5)
+    assert ways(point, (3, -4.5)) == {"(3, -4.5)", "[3, -4.5]"}
+    assert {len(draw(point, dice(n))) for n in range(50)} == {2}
+
+
 @pytest.mark.parametrize("clock", ["00:00", "07:15", "12:00", "12:30", "18:30", "23:05"])
 def test_every_way_to_say_a_time_can_be_read_back(clock: str) -> None:
     assert all(clock in read(f"at {text} tomorrow").times for text in ways(param("time"), clock))

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from looptool.seed.checks import same_tool
@@ -41,6 +43,19 @@ def test_every_value_can_be_said_and_obeys_the_schema(leaf: Leaf) -> None:
         values = {name: draw(slot.param, rng) for name, slot in sense.slots.items()}
         assert validate_call(sense.call(values), tool).matched
         assert all(say(sense.slots[n].param, v, rng).strip() for n, v in values.items())
+
+
+def test_no_text_has_a_noun_beside_a_slot_that_the_slot_may_bring_along() -> None:
+    seen = 0
+    for leaf in LEAVES:
+        for name, param in leaf.operation.params.items():
+            nouns = {noun for way in param.around for noun in re.findall(r"[a-z]{3,}", way)}
+            for text in (*leaf.operation.asks, *leaf.operation.says):
+                before, slot, after = text.partition(f"{{{name}}}")
+                beside = {before.split(" ")[-2:][0], after.lstrip("] ").split(" ")[0].strip("].,?")}
+                assert not slot or not (nouns - {"the"}) & beside, text
+                seen += bool(param.around and slot)
+    assert seen > 300
 
 
 def test_held_out_branches_follow_the_share_and_the_seed() -> None:
