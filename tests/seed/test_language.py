@@ -101,6 +101,9 @@ def test_every_way_to_say_a_date_can_be_read_back(day: str) -> None:
         ("percent", 15, {"type": "number", "description": "As a fraction."}, 0.15),
         ("percent", 15, {"description": "As a decimal (0.05 for 5%)."}, 0.15),
         ("percent", 15, {"type": "number", "description": "In percent."}, 15),
+        ("city", "Lyon", {"description": "Format: City, State or City, Country."}, "Lyon, France"),
+        ("city", "Lyon, France", {"description": "As city, country."}, "Lyon, France"),
+        ("city", "Lyon", {"description": "City."}, "Lyon"),
         ("month", 3, {"type": "integer"}, 3),
         ("month", 3, {"type": "string"}, "March"),
         ("language", "French", {"description": "ISO 639-1 code."}, "fr"),
@@ -121,6 +124,13 @@ def test_a_city_comes_now_and_then_with_what_it_lies_in() -> None:
     placed = [city.split(", ") for city in drawn if ", " in city]
     assert 20 < len(placed) < 120
     assert all(pools().cities[city] == land for city, land in placed)
+
+
+def test_a_city_with_what_it_lies_in_is_supported_by_its_name() -> None:
+    text = {"type": "string"}
+    assert supports(read("a table in Lyon"), "Lyon, France", text)
+    assert not supports(read("a table in Lyon"), "Lyon, Spain", text)
+    assert not supports(read("a table in Rome"), "Lyon, France", text)
 
 
 def test_articles_and_stops() -> None:

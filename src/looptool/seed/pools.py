@@ -37,8 +37,11 @@ class Pools:
 
 
 def names_of(code: str) -> tuple[str, ...]:
-    """What the code of a country, a language or a currency stands for."""
+    """What the code of a country, a language or a currency stands for, and "Austin, TX"."""
     known = pools()
+    city, _, land = code.partition(", ")
+    if land and known.cities.get(city) == land:
+        return (city,)
     tables = (known.countries, known.languages)
     names = [name for table in tables for name, each in table.items() if each == code]
     return (*names, *known.currencies.get(code, ()))

@@ -16,6 +16,9 @@ from looptool.seed.surfaces import LONG_UNITS, SIGNS
 from looptool.seed.vocabulary import Param
 
 _FORMATS = {"email": ("email", 0.5), "url": ("uri", 0.4), "date": ("date", 0.4)}
+_DATE_FORMATS = {"YYYY-MM-DD": 8.0} | dict.fromkeys(
+    ("DD/MM/YYYY", "MM/DD/YYYY", "DD-MM-YYYY", "MM-DD-YYYY", "DD.MM.YYYY"), 0.5
+)
 _FRACTIONS = 0.4
 """Of the percentages."""
 _PERCENT = re.compile(r",? (?:in|as a) percent(?:age)?(?: of [^.,]*)?,?| \(%\)", re.I)
@@ -38,7 +41,7 @@ def draw_manner(rng: Random) -> Manner:
     return Manner(
         enum_as_text=rng.choice((0.0, 0.0, 0.2, 0.9)),
         default_in=weighted(rng, {"schema": 0.6, "text": 0.25, "nowhere": 0.15}),
-        date_format=weighted(rng, {"YYYY-MM-DD": 8, "DD/MM/YYYY": 0.7, "MM/DD/YYYY": 0.7}),
+        date_format=weighted(rng, _DATE_FORMATS),
         clock=weighted(rng, {"HH:MM": 8, "HH:MM:SS": 1, "h:MM AM/PM": 1}),
         datetime_format=rng.choice(("YYYY-MM-DDTHH:MM:SS", "YYYY-MM-DD HH:MM", "YYYY-MM-DDTHH:MM")),
     )
@@ -167,6 +170,14 @@ def _note(
             return "As a number from 1 (January) to 12 (December)."
         case "currency" if "code" not in text and "iso" not in text:
             return rng.choice(("ISO 4217 code.", "Three-letter ISO 4217 code, such as USD."))
+        case "city" if rng.random() < 0.15:
+            return rng.choice(
+                (
+                    "In the format 'City, State' or 'City, Country'.",
+                    "As city, state (or city, country), such as Austin, TX.",
+                    "Format: City, State or City, Country, e.g. Lyon, France.",
+                )
+            )
         case "language" if "code" not in text and rng.random() < 0.15:
             return "ISO 639-1 code."
         case "country" if "code" not in text and rng.random() < 0.1:

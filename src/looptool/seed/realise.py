@@ -21,6 +21,7 @@ _SECONDS = re.compile(r"HH:MM:SS", re.I)
 _MINUTES = re.compile(r"HH:MM(?!:SS)", re.I)
 _TWELVE_HOURS = re.compile(r"AM/PM|12-hour", re.I)
 _CODE = re.compile(r"\bcodes?\b|\bISO\b", re.I)
+_WITH_LAND = re.compile(r"\bcity, (state|country)\b", re.I)
 _FRACTION = re.compile(r"fraction|as a decimal\b|between 0 and 1\b|0 to 1\b|0-1\b", re.I)
 
 Schema = Mapping[str, Any]
@@ -114,6 +115,11 @@ def _coded(table: Mapping[str, str], value: str, schema: Schema) -> JsonValue:
     return value
 
 
+def _city(param: Param, value: str, schema: Schema) -> JsonValue:
+    land = pools().cities.get(value)
+    return f"{value}, {land}" if land and _WITH_LAND.search(description_of(schema)) else value
+
+
 def _percent(param: Param, value: float, schema: Schema) -> JsonValue:
     if schema.get("maximum") in (1, 1.0) or _FRACTION.search(description_of(schema)):
         return round(value / 100, 6)
@@ -137,6 +143,7 @@ _REALISE: dict[str, Callable[[Param, Any, Schema], JsonValue]] = {
     "month": _month,
     "weekday": _weekday,
     "percent": _percent,
+    "city": _city,
     "coordinates": _coordinates,
     "country": lambda param, value, schema: _coded(pools().countries, value, schema),
     "language": lambda param, value, schema: _coded(pools().languages, value, schema),
