@@ -145,6 +145,12 @@ def test_a_file_that_is_no_text_is_named(tmp_path: Path) -> None:
         load_config(path)
 
 
+def test_a_seed_that_no_generator_takes_is_refused() -> None:
+    assert check_config({"seed": 2**63 - 1}, "x").seed == 2**63 - 1
+    with pytest.raises(UserError, match="seed"):
+        check_config({"seed": 2**63}, "x")
+
+
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="no such config"):
         load_config(tmp_path / "none.toml")

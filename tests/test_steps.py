@@ -152,6 +152,22 @@ def test_a_policy_that_validation_finds_clearly_worse_is_not_taken(
     assert probed == ["start", "1", "2", "3"]  # what stands is not measured again
 
 
+def test_a_policy_is_needed_until_a_later_one_is_another(run: Run, tmp_path: Path) -> None:
+    def policy(name: str) -> Callable[[], Checkpoint]:
+        return lambda: Checkpoint(name=name, path=str(tmp_path / name), base="x")
+
+    def found(later: list[str]) -> str:
+        made = steps._checkpoint("warm-start/policy", policy("remade"), later)
+        return Path(made.path).name
+
+    steps, later = Steps(run), ["round-1/train/policy", "round-2/train/policy"]
+    run.once("warm-start/policy", Checkpoint, policy("gone"))
+    run.once(later[0], Checkpoint, policy("gone"))  # round 1 was rejected
+    run.once(later[1], Checkpoint, policy("round-2"))
+    assert found(later) == "gone", "round 2 stands on its own"
+    assert found(later[:1]) == "remade"
+
+
 def test_the_hash_of_the_base_model_joins_the_provenance(run: Run, tiny_policy: Path) -> None:
     with pytest.raises(Loaded):
         Steps(run).warm_start(Seed(train=(SAMPLE,), held_out=(SAMPLE,)))

@@ -285,7 +285,7 @@ class MergeConfig(_Section):
 class Config(_Section):
     """One run."""
 
-    seed: Count = 0
+    seed: int = Field(default=0, ge=0, lt=2**63)
     """Of everything random."""
     rounds: Positive = 3
     """Turns of the loop."""

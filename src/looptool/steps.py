@@ -99,7 +99,7 @@ class Steps:
                 shared_prefix=self.config.train.shared_prefix,
             )
 
-        policy = self._checkpoint("warm-start/policy", start, "round-1/train/policy")
+        policy = self._checkpoint("warm-start/policy", start, self._policies_from(1))
         self.measure(policy, seed)
         return policy
 
@@ -145,7 +145,7 @@ class Steps:
             self.run.say(f"train: {stats.summary()}")
             return self._better(round, policy, new)
 
-        return self._checkpoint(f"{name}/policy", trained, f"round-{round + 1}/train/policy")
+        return self._checkpoint(f"{name}/policy", trained, self._policies_from(round + 1))
 
     @_step
     def probe(self, round: int, policy: Checkpoint, dataset: Sequence[Sample]) -> list[ProbeResult]:
@@ -324,12 +324,19 @@ class Steps:
             self.run.note("model_hash", model_hash(made))
             return made
 
-        return self._checkpoint("base", base, "warm-start/policy")
+        return self._checkpoint("base", base, ["warm-start/policy", *self._policies_from(1)])
 
-    def _checkpoint(self, name: str, make: Callable[[], Checkpoint], until: str) -> Checkpoint:
+    def _policies_from(self, round: int) -> list[str]:
+        """The names of the policies that this round and those after it make."""
+        return [f"round-{n}/train/policy" for n in range(round, self.config.rounds + 1)]
+
+    def _checkpoint(
+        self, name: str, make: Callable[[], Checkpoint], later: Sequence[str]
+    ) -> Checkpoint:
         """The checkpoint that `make` trains; trained again if its files are gone.
 
-        They are needed until the value `until` exists, and found where the run lies now.
+        They are needed until one of the values `later` is another policy (a round may go on with
+        the one it came from), and found where the run lies now.
         """
         from looptool.models.load import is_whole
 
@@ -342,7 +349,11 @@ class Steps:
         kept = self.run.once(name, Checkpoint, portable)
         place = paths.located(kept.path)
         ours = place != kept.path or Path(place).is_absolute()  # no id on the Hub
-        if ours and not is_whole(Path(place)) and not self.run.has(until):
+        followed = any(
+            self.run.has(each) and self.run.once(each, Checkpoint, portable).path != kept.path
+            for each in later
+        )
+        if ours and not is_whole(Path(place)) and not followed:
             self.run.say(f"{place} is missing: making it again")
             self.run.forget(name)
             kept = self.run.once(name, Checkpoint, portable)

@@ -56,6 +56,14 @@ def probe(perplexity: float) -> ProbeResult:
     )
 
 
+def test_a_file_of_records_whose_end_is_missing_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "data.jsonl"
+    write_records(path, [sample(n) for n in range(3)])
+    path.write_bytes(path.read_bytes()[:-4])
+    with pytest.raises(UserError, match="it ends in the middle of a line"):
+        read_records(path, Sample)
+
+
 def test_records_come_back_as_they_were(tmp_path: Path) -> None:
     path = tmp_path / "deep" / "er" / "data.jsonl"
     samples = [sample(n) for n in range(20)]

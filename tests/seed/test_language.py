@@ -69,6 +69,8 @@ def test_lists_of_numbers_are_said_as_data_are_written() -> None:
     assert ways(scores, (3, 1, 3)) == {"[3, 1, 3]", "3, 1, 3", "3, 1 and 3", "3, 1, and 3"}
     drawn = [draw(scores, dice(n)) for n in range(50)]
     assert any(len(set(each)) < len(each) for each in drawn), "data repeat themselves"
+    large = param("list", of="money", min=1, max=9000)
+    assert not any(re.search(r"\d,\d", text) for text in ways(large, (7200, 1000)))
     point = param("list", of="number", size=2, min=-5, max=5, step=0.5)
     assert ways(point, (3, -4.5)) == {"(3, -4.5)", "[3, -4.5]"}
     assert {len(draw(point, dice(n))) for n in range(50)} == {2}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -10,13 +11,14 @@ import pytest
 
 from looptool.config import SeedConfig
 from looptool.errors import UserError
-from looptool.records import ErrorType, Label, Scenario, Seed, ToolCall
+from looptool.records import ErrorType, Label, Scenario, Seed, Tool, ToolCall
 from looptool.seed.dice import dice
 from looptool.seed.evidence import read, supports
 from looptool.seed.make import make_seed
 from looptool.seed.noise import plant
 from looptool.seed.tools import read_tools, usable
 from looptool.teachers.offline.teacher import OfflineTeacher
+from looptool.teachers.offline.understand import understand
 from looptool.toolmatch import same_move
 from looptool.work import InMemory
 
@@ -52,6 +54,51 @@ def test_a_tool_that_takes_a_list_of_objects_gives_every_kind_of_call(tmp_path: 
     }
     assert all(call.arguments["lines"] for s in calling for call in s.label.calls)
     assert said == []
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [
+        {"description": "Probability of heads, between 0 and 1."},
+        {"description": "Discount percentage as a decimal (0.05 for 5%)."},
+        {"description": "Share of the shape, in percent.", "minimum": 0.05, "maximum": 1},
+    ],
+)
+def test_fractions_are_asked_for_as_their_schema_takes_them(
+    tmp_path: Path, schema: dict[str, Any]
+) -> None:
+    flip = function("flip_coin", "Flip a coin.", probability={"type": "number", **schema})
+    made, said = seed_of(tmp_path, flip)
+    given = {
+        call.arguments["probability"]
+        for sample in made.train
+        for call in sample.label.calls
+        if "probability" in call.arguments
+    }
+    assert len(given) > 5 and all(0 <= value <= 1 for value in given)  # type: ignore[operator]
+    assert max(given) > 0.3 and said == []  # type: ignore[type-var, operator]
+
+
+def test_a_list_of_lists_without_end_is_no_obstacle(tmp_path: Path) -> None:
+    tree = {"$ref": "#/$defs/tree"}
+    tool = function("store_note", "Store a note.", note=TEXT)
+    tool["parameters"]["properties"]["tree"] = tree
+    tool["parameters"]["$defs"] = {"tree": {"type": "array", "items": tree}}
+    made, _ = seed_of(tmp_path, tool)
+    assert any(sample.label.calls for sample in made.train)
+
+
+def test_values_that_could_be_taken_for_each_other_are_named() -> None:
+    day = {"type": "string", "format": "date"}
+    parcel = function("send_parcel", "Send a parcel.", sender_name=TEXT, recipient_name=TEXT)
+    trip = function("find_trips", "Find trips.", start_date=day, date=day)
+    for raw in (parcel, trip):
+        sense = understand(Tool.model_validate(raw))
+        assert sense is not None
+        for ask in sense.operation.asks:
+            leads = re.findall(r"\[?([^\[\]{}]*)\{", ask)
+            assert len(leads) == len(set(leads)) == 2, ask
+            assert " on " not in leads, ask
 
 
 def test_a_tool_that_nobody_can_ask_for_is_left_out_and_named_in_one_line(tmp_path: Path) -> None:

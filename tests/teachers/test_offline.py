@@ -28,6 +28,7 @@ from looptool.teachers.offline.goals import surface
 from looptool.teachers.offline.infer import core_phrase
 from looptool.teachers.offline.manners import Voice
 from looptool.teachers.offline.parallel import again
+from looptool.teachers.offline.scenes import write_script
 from looptool.teachers.offline.sense import recognise
 from looptool.teachers.offline.teacher import OfflineTeacher
 from looptool.teachers.offline.understand import understand
@@ -87,6 +88,37 @@ def test_a_missing_value_is_asked_for_and_then_used() -> None:
         assert not asks.label.calls and asks.label.content
         assert acts.label.calls
         assert fault_of(acts) is None
+
+
+def test_what_follows_several_calls_of_a_tool_does_not_change_one_of_them() -> None:
+    followed = 0
+    for seed in range(80):
+        beats = write_script(brief(Scenario.PARALLEL, Scenario.MULTI_TURN, seed=seed))
+        if len(beats) < 2:
+            continue
+        asked = [call.name for call in beats[0].steps[0].label.calls]
+        last = asked[-1]
+        (after,) = beats[1].steps[0].label.calls
+        followed += 1
+        assert asked.count(last) == 1 or after.name != last, beats[1].said
+    assert followed > 20
+
+
+def test_a_value_that_differs_from_another_by_its_capitals_keeps_them() -> None:
+    (leaf,) = (leaf for leaf in leaves() if leaf.path[2] == "predict_cross")
+    wanted = brief(Scenario.MISSING_PARAMETER).model_copy(
+        update={"tools": (cast(leaf.operation, leaf.group, 3),)}
+    )
+    answered = 0
+    for seed in range(120):
+        beats = write_script(wanted.model_copy(update={"seed": seed}))
+        if len(beats) > 1:
+            said = " ".join(beat.said for beat in beats)
+            for call in beats[-1].steps[0].label.calls:
+                parents = [v for v in call.arguments.values() if str(v).lower() == "bb"]
+                answered += len(parents)
+                assert all(str(parent) in said for parent in parents), said
+    assert answered > 20
 
 
 def test_a_request_said_again_holds_the_values_of_every_call() -> None:

@@ -1,15 +1,21 @@
-from looptool.records import Label, Match, Origin, ParsedOutput, ProbeResult, Sample, ToolCall
+from looptool.records import Label, Match, Origin, ParsedOutput, ProbeResult, Sample, Tool, ToolCall
 from looptool.train.choose import PromptChooser
 
+GET = Tool(name="get")
 CALL = Label(calls=(ToolCall(name="get", arguments={}),))
 
 
+def labelled(sample: Sample, label: Label) -> Sample:
+    return sample.model_copy(update={"tools": (GET,), "label": label})
+
+
 def probe(sample: Sample, matched: bool, perplexity: float) -> ProbeResult:
+    calls = CALL.calls if matched == bool(sample.label.calls) else ()
     return ProbeResult(
         sample_id=sample.id,
         checkpoint="base",
         output="",
-        parsed=ParsedOutput(),
+        parsed=ParsedOutput(calls=calls, begins_call=bool(calls)),
         match=Match(matched=matched),
         perplexity=perplexity,
         num_tokens=20,
@@ -25,7 +31,7 @@ def test_uninformed_choice_takes_every_prompt_once_before_any_twice(samples: lis
 def test_calls_that_come_out_right_now_and_then_are_expected_to_teach_most(
     samples: list[Sample],
 ) -> None:
-    certain, unsure, failed = (s.model_copy(update={"label": CALL}) for s in samples[:3])
+    certain, unsure, failed = (labelled(s, CALL) for s in samples[:3])
     hints = {
         certain.id: probe(certain, True, 1.0001),
         unsure.id: probe(unsure, True, 1.05),
@@ -39,10 +45,19 @@ def test_calls_that_come_out_right_now_and_then_are_expected_to_teach_most(
 def test_words_are_taken_for_right_however_perplexed_the_model_was_by_them(
     samples: list[Sample],
 ) -> None:
-    right, wrong = (s.model_copy(update={"label": Label(content="No.")}) for s in samples[:2])
+    right, wrong = (labelled(s, Label(content="No.")) for s in samples[:2])
     hints = {right.id: probe(right, True, 3.0), wrong.id: probe(wrong, False, 1.05)}
     of_right, of_wrong = PromptChooser([right, wrong], hints, 8, 1, True).expected_signals()
     assert of_wrong > 2 * of_right
+
+
+def test_a_prediction_that_became_the_label_counts_as_right(samples: list[Sample]) -> None:
+    failed = labelled(samples[0], Label(content="No."))
+    found = {failed.id: probe(failed, False, 1.0001)}
+    corrected = labelled(samples[0], CALL)
+    of_label = {corrected.id: probe(corrected, True, 1.0001)}
+    expected = PromptChooser([corrected], of_label, 8, 1, True).expected_signals()
+    assert PromptChooser([corrected], found, 8, 1, True).expected_signals() == expected
 
 
 def test_the_share_of_refusals_is_that_of_the_seed_and_not_of_the_failures(

@@ -57,10 +57,17 @@ def write_records(path: Path, records: Iterable[Any]) -> None:
 
 
 def read_records(path: Path, kind: type[T]) -> list[T]:
-    """The records of a file that `write_records` or a `Journal` of plain records made."""
+    """The records of a file that `write_records` made; UserError if its end is missing."""
     adapter = TypeAdapter(kind)
     table = ToolTable()
-    return [_parse(adapter, line, path, table) for line, _ in _lines(path, table) if line]
+    records, good = [], 0
+    for line, end in _lines(path, table):
+        good = end
+        if line:
+            records.append(_parse(adapter, line, path, table))
+    if good != path.stat().st_size:  # it was written whole: this is no crash of ours
+        raise damaged(path, "it ends in the middle of a line")
+    return records
 
 
 class _Entry(BaseModel, Generic[T]):

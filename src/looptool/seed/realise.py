@@ -120,10 +120,13 @@ def _city(param: Param, value: str, schema: Schema) -> JsonValue:
     return f"{value}, {land}" if land and _WITH_LAND.search(description_of(schema)) else value
 
 
+def is_fraction(schema: Schema) -> bool:
+    """Whether 5% is given as 0.05."""
+    return schema.get("maximum") in (1, 1.0) or bool(_FRACTION.search(description_of(schema)))
+
+
 def _percent(param: Param, value: float, schema: Schema) -> JsonValue:
-    if schema.get("maximum") in (1, 1.0) or _FRACTION.search(description_of(schema)):
-        return round(value / 100, 6)
-    return value
+    return round(value / 100, 6) if is_fraction(schema) else value
 
 
 def _coordinates(param: Param, value: tuple[float, float], schema: Schema) -> JsonValue:

@@ -359,7 +359,9 @@ def _list(param: Param, value: tuple[Any, ...], rng: Random, before: str) -> str
     item, style = item_of(param), rng.getrandbits(32)
     says = _SAYS[item.kind]
     said = [says(item, each, Random(style), "" if n else before) for n, each in enumerate(value)]
-    if item.kind not in NUMERIC or item.unit:
+    if item.kind in NUMERIC:  # in a list 1,000 would be two numbers
+        said = [re.sub(r"(?<=\d),(?=\d{3})", "", each) for each in said]
+    if not all(re.fullmatch(r"-?[\d.]+", each) for each in said):
         return join_list(said, rng)
     if param.size is not None:
         return weighted(rng, {f"({', '.join(said)})": 6, f"[{', '.join(said)}]": 3})

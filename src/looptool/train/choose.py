@@ -19,6 +19,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from looptool.records import Origin, ProbeResult, Sample
+from looptool.toolmatch import match
 
 _PROBE_WEIGHT = 6.0
 """A greedy output counts for as much as so many sampled ones."""
@@ -145,12 +146,13 @@ def _from_probe(sample: Sample, probe: ProbeResult) -> tuple[float, float]:
     often as that and hardly any other is right; where a wrong call came out, a right one is rare.
     Words are right however they are put, if none but words are wanted.
     """
+    matched = match(probe.parsed, sample.label, sample.tools).matched  # verified since, perhaps
     known = not math.isnan(probe.perplexity)
     certain = probe.perplexity ** -float(max(1, probe.num_tokens)) if known else 0.0
     if sample.label.calls:
-        rate = certain if probe.match.matched else _RARE
+        rate = certain if matched else _RARE
     else:
-        rate = 1 - _RARE if probe.match.matched else (1 - certain) / 2
+        rate = 1 - _RARE if matched else (1 - certain) / 2
     rate = min(max(rate, _LEAST), 1 - _LEAST)
     return _PROBE_WEIGHT * rate, _PROBE_WEIGHT * (1 - rate)
 

@@ -47,6 +47,8 @@ _ORDERED = ("date", "time", "datetime", "year")
 def follow_up(story: Story) -> tuple[str, Goal] | None:
     """The user's next message and what it wants, given what came before; None if nothing fits."""
     ways = {_change: 0.5, _linked: 0.25, _carried: 0.12, _other: 0.13, _added: 0.07}
+    if not story.settled:  # "make it 25%" could mean any of them
+        ways = {_other: 1.0}
     while ways:
         way = weighted(story.rng, ways)
         made = way(story)

@@ -11,7 +11,7 @@ from looptool.records import ToolCall
 from looptool.seed.surfaces import say
 from looptool.teachers.offline.manners import Voice
 from looptool.teachers.offline.objects import say_objects
-from looptool.teachers.offline.phrase import VERBATIM, Wording, begins_verbatim, choose, fill
+from looptool.teachers.offline.phrase import Wording, begins_verbatim, choose, fill, is_verbatim
 from looptool.teachers.offline.sense import Sense, Slot
 from looptool.teachers.offline.values import draw_values
 
@@ -71,7 +71,7 @@ def express(
     def say_slot(name: str, before: str) -> tuple[str, bool]:
         if name not in said:
             said[name] = surface(sense.slots[name], values[name], voice, before)
-        return said[name], sense.slots[name].param.kind in VERBATIM
+        return said[name], is_verbatim(sense.slots[name].param)
 
     text = fill(wording, say_slot)
     start = begins_verbatim(wording, sense, said)

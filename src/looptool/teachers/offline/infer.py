@@ -147,15 +147,34 @@ def _said_in_core(core: str, slot: Slot) -> str:
 
 
 def _brackets(slots: list[Slot], labelled: bool = False) -> str:
-    lists = sum(bool(slot.parts) for slot in slots)  # of several each says which it is
     clauses = []
     for slot in slots:
-        if slot.param.kind != "id" and (labelled or (slot.parts and lists > 1)):
+        if (labelled and slot.param.kind != "id") or _has_rival(slot, slots):
             clauses.append(f"[, {_labelled(slot)}]")
         else:
             comma = "," if slot.parts and len(slots) > 1 else ""
             clauses.append(f"[{comma}{_clause(slot)}]")
     return "".join(clauses)
+
+
+def _has_rival(slot: Slot, slots: list[Slot]) -> bool:
+    """Whether another value could be meant where it is said by its clause alone: "for Ann for Bo",
+    "from May 2 on May 5", or one of several lists.
+    """
+    if slot.param.kind == "bool":
+        return False
+    lead = _lead(slot)
+    bare = lead == _PREPOSITIONS.get(slot.param.kind)
+    return any(
+        _lead(other) == lead or (bare and other.param.kind == slot.param.kind)
+        for other in slots
+        if other is not slot and other.param.kind != "bool"
+    )
+
+
+def _lead(slot: Slot) -> str:
+    """What stands before the value in its clause."""
+    return _clause(slot).partition("{")[0].strip(" ,")
 
 
 def _says(tool: Tool, slots: Mapping[str, Slot]) -> list[str]:

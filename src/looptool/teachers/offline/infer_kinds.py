@@ -13,6 +13,7 @@ from typing import Any
 from looptool.records import Tool
 from looptool.seed.constraint_tree import snake_case
 from looptool.seed.pools import pools
+from looptool.seed.realise import is_fraction
 from looptool.seed.vocabulary import Param
 from looptool.teachers.offline.sense import is_point, words_of
 
@@ -189,8 +190,14 @@ def _numeric(
         low, high = _moved(1, min(high, 48), allowed)
         return _param(kind="duration", about=about, unit=unit, min=low, max=high)
     if re.search(r"percent|%", text) and not re.search(r"0 (to|and) 1\b", text):
-        low, high = _moved(0, min(100, high), allowed)
+        if is_fraction(schema):  # said as 5%, given and bounded as 0.05
+            low, high = _moved(0, 100, (allowed[0] * 100, allowed[1] * 100))
+        else:
+            low, high = _moved(0, min(100, high), allowed)
         return _param(kind="percent", about=about, min=low, max=high)
+    if is_fraction(schema) and not whole:
+        low, high = _moved(0.05, 0.95, allowed)
+        return _param(kind="number", about=about, min=low, max=high)
     measure = next((UNIT_WORDS[word] for word in name.split("_")[1:] if word in UNIT_WORDS), None)
     if measure:
         kind = "integer" if whole else "number"

@@ -10,7 +10,7 @@ from functools import cache
 from random import Random
 from typing import NamedTuple
 
-from looptool.seed.vocabulary import SLOT
+from looptool.seed.vocabulary import SLOT, Param
 from looptool.teachers.offline.sense import Sense
 
 PLAIN = 0.06
@@ -18,8 +18,7 @@ PLAIN = 0.06
 SAID = 0.9
 """Share of the bracketed stretches that are said. Where most optional arguments go unsaid, a model
 learns to leave them out rather than to read whether they are there (docs/lab.md)."""
-# Kinds whose value stands in the call letter by letter: they are never capitalised.
-VERBATIM = ("text", "email", "url", "color", "list")
+_VERBATIM = ("text", "email", "url", "color", "list")
 
 
 class Stretch(NamedTuple):
@@ -101,6 +100,14 @@ def _fullest_first(text: str, rng: Random) -> float:
     return -math.pow(rng.random(), 1 / (1 + sum(len(part.slots) for part in parse(text))))
 
 
+def is_verbatim(param: Param) -> bool:
+    """Whether a value stands in the call letter by letter, or would be another one with a capital:
+    it is never capitalised.
+    """
+    said = [way for ways in param.values.values() for way in ways]
+    return param.kind in _VERBATIM or len({way.casefold() for way in said}) < len(set(said))
+
+
 Say = Callable[[str, str], tuple[str, bool]]
 """(slot, words before it) → (what is said, whether it must stay as it is)."""
 
@@ -158,4 +165,4 @@ def begins_verbatim(wording: Wording, sense: Sense, surfaces: Mapping[str, str])
     """Whether the sentence begins with a value that stands letter by letter in the call."""
     if wording.words[0].strip() or not wording.slots:
         return False
-    return sense.slots[wording.slots[0]].param.kind in VERBATIM
+    return is_verbatim(sense.slots[wording.slots[0]].param)

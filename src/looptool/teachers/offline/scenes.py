@@ -15,7 +15,7 @@ from looptool.teachers.offline.infer import core_phrase
 from looptool.teachers.offline.links import Link, links, point_at
 from looptool.teachers.offline.manners import draw_voice, dress, line, mistype, phrases
 from looptool.teachers.offline.parallel import finish, parallel
-from looptool.teachers.offline.phrase import VERBATIM
+from looptool.teachers.offline.phrase import is_verbatim
 from looptool.teachers.offline.replies import ask_back, refuse, report, tell_error
 from looptool.teachers.offline.script import Beat, Story
 from looptool.teachers.offline.sense import Sense, Slot
@@ -251,11 +251,11 @@ def _ask_and_give(story: Story, clause: Clause, gone: list[Slot]) -> None:
     goal = Goal(sense, values)
     said = [surface(slot, values[slot.name], story.voice) for slot in gone]
     if len(gone) == 1:
-        verbatim = gone[0].param.kind in VERBATIM
+        verbatim = is_verbatim(gone[0].param)
         text = line("missing", "give", rng, verbatim, x=said[0])
     else:
         label, other = gone[0].label, gone[1].label
-        verbatim = any(slot.param.kind in VERBATIM for slot in gone)
+        verbatim = any(is_verbatim(slot.param) for slot in gone)
         text = line(
             "missing", "give_two", rng, verbatim, x=said[0], y=said[1], label=label, other=other
         )

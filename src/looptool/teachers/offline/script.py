@@ -33,7 +33,9 @@ class Beat:
 
 @dataclass(slots=True)
 class Story:
-    """A script in the making, and what its later turns can refer to."""
+    """A script in the making, and what its later turns can refer to: the last goal, `settled` if
+    none beside it was of the same tool, and the results.
+    """
 
     brief: DialogueBrief
     senses: tuple[Sense, ...]
@@ -42,6 +44,7 @@ class Story:
     voice: Voice
     beats: list[Beat] = field(default_factory=list)
     goal: Goal | None = None
+    settled: bool = True
     results: list[str] = field(default_factory=list)
     error_due: bool = False
 
@@ -67,6 +70,7 @@ class Story:
         ]
         beat.steps.append(Step(Label(calls=calls), tuple(results)))
         self.goal, self.results = goals[-1], results
+        self.settled = sum(goal.sense is goals[-1].sense for goal in goals) == 1
         return results
 
     def fail(self, beat: Beat, call: ToolCall, error: str) -> None:

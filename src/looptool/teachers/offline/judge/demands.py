@@ -170,6 +170,9 @@ def _demand(
         inner = _plain(items, tool)
         held = inner.get("properties")
         if not isinstance(held, dict):
+            if len(around) > _DEEPEST:  # a list of lists of …
+                return replace(demand, closed=())
+            around = (*around, id(items))
             inner = {**inner, "description": f"{about} {inner.get('description', '')}".strip()}
             return replace(demand, items=_demand(inner, path, required, tool, around), closed=())
         if id(held) not in around:

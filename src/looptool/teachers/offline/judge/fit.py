@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections import Counter
 from collections.abc import Sequence
@@ -25,14 +26,20 @@ _NAME, _ABOUT, _PARAMETER = 3.0, 1.5, 0.7
 
 
 def fits(request: Reading, tools: Sequence[Tool]) -> dict[str, float]:
-    """How much of the request each tool's words meet; a word that many tools share counts less."""
+    """How much of the request each tool's words meet; a word that many tools share counts less.
+
+    Summed exactly: words come in an order that changes from process to process, and two tools
+    that fit alike must do so in each.
+    """
     worded = {
         tool.name: _words_of(tool.name, tool.description, _parameters(tool)) for tool in tools
     }
     shared = Counter(word for words in worded.values() for word in words)
     said = request.roots | verbs_like(request.words)
     return {
-        name: sum(weight / shared[word] for word, weight in words.items() if meets(word, said))
+        name: math.fsum(
+            weight / shared[word] for word, weight in words.items() if meets(word, said)
+        )
         for name, words in worded.items()
     }
 
