@@ -14,9 +14,7 @@ from looptool.teachers.offline.judge.evidence import read
 
 FLIGHTS = [leaf for leaf in leaves() if leaf.path[:2] == ("travel", "flights")]
 TOOLS = [cast(leaf.operation, leaf.group, 11) for leaf in FLIGHTS]
-REQUEST = "Find a cheap flight to Rome on May 3, two passengers in economy, and book it with a seat"
-    "Find a cheap flight to Rome on May 3, two passengers in economy, and book it with a seat."
-)
+REQUEST = "Find a cheap flight to Rome on May 3, two passengers in economy, and book a seat on it"
 
 
 def test_how_well_tools_fit_does_not_depend_on_the_order_of_words(
