@@ -148,7 +148,7 @@ def test_a_subset_asks_conversations_to_their_end(
     player, out = Lamp(), tmp_path / "out"
     result = acebench.evaluate(player, [TURNS], limit, clone, Path(sys.executable), out, Silent())
     assert len(player.seen) == asked
-    assert [(len(c.ids), c.whole) for c in result.categories] == [(asked // 2, asked == 4)]
+    assert [(len(c.ids), c.whole) for c in result.categories] == [(asked // 2, False)], "a subset"
 
 
 def test_normal_questions_are_turns_with_tools_and_special_ones_the_official_prompt(
@@ -180,6 +180,11 @@ def test_no_clone_another_folder_and_another_version_are_one_line(
     with pytest.raises(UserError, match=r"it has no eval_main\.py"):
         acebench.check_clone(tmp_path)
     acebench.check_clone(clone)
+    answers = clone / "data_all" / "data_en" / "possible_answer" / f"data_{SPECIAL}.json"
+    answers.rename(answers.with_suffix(".away"))
+    with pytest.raises(UserError, match=r"it has no .*possible_answer/data_special_incomplete"):
+        acebench.check_clone(clone)
+    answers.with_suffix(".away").rename(answers)
     data = clone / "data_all" / "data_en" / f"data_{SPECIAL}.json"
     data.write_text(data.read_text() + "\n" + data.read_text())
     with pytest.raises(UserError, match="another version, special_incomplete has 4 questions"):
@@ -208,6 +213,11 @@ def test_calls_are_written_as_the_checker_reads_them() -> None:
 )
 def test_nothing_that_the_checker_would_evaluate_reaches_it(answer: Answer) -> None:
     assert as_text(answer) == "[]"
+
+
+def test_brackets_without_end_are_not_looked_into() -> None:
+    assert as_text(Answer(id="x", text="[]" * 5000)) == "[]" * 5000, "nothing to evaluate"
+    assert as_text(Answer(id="x", text="[1+" * 5000 + "]" * 5000)) == "[]"
 
 
 def test_plain_text_reaches_the_checker_as_it_is() -> None:

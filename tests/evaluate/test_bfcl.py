@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -16,10 +17,12 @@ from looptool.evaluate.averages import Mean, average, average_difference
 from looptool.evaluate.bfcl_multi_turn import MAX_STEPS, converse
 from looptool.evaluate.bfcl_worker import harmless
 from looptool.evaluate.contender import find_contender
+from looptool.evaluate.environment import cache_folder
 from looptool.evaluate.players import EnginePlayer, ServerPlayer, file_name, to_openai
 from looptool.evaluate.results import CategoryResult, SuiteResult
 from looptool.evaluate.suites import Request, engine_player, pick, run_eval
 from looptool.evaluate.table import suite_markdown, suite_rows
+from looptool.evaluate.worker import Worker
 from looptool.models.precision import Precision
 from looptool.records import Message, Mismatch, ToolCall
 from looptool.runs.store import write_records
@@ -85,6 +88,36 @@ def test_result_files_are_official_rows_in_order(tmp_path: Path) -> None:
 # Contenders
 
 
+@pytest.mark.parametrize(
+    ("arguments", "kept"),
+    [
+        ('{"a": [1, 2.5, null, true, "x"]}', True),
+        ("{", True),  # the official decoder says what is wrong
+        ("null", False),
+        ("[1]", False),
+        ('{"a": {"b": NaN}}', False),
+        (f'{{"a": 1{"0" * 400}}}', False),
+    ],
+)
+def test_arguments_that_the_official_checker_breaks_on_are_only_wrong(
+    arguments: str, kept: bool
+) -> None:
+    ((given,),) = [
+        call.values() for call in bfcl.as_result(Answer(id="x", calls=(("f", arguments),)))
+    ]
+    assert (given == arguments) is kept
+    if not kept:
+        assert json.loads(given).keys() <= {"no object", "no number"}
+
+
+def test_an_answer_as_long_as_the_model_can_read_is_refused(
+    tiny_policy: Path, tmp_path: Path
+) -> None:
+    player = engine_player(find_contender(str(tiny_policy), tmp_path), max_new_tokens=10**6)
+    with pytest.raises(UserError, match=r"--max-new-tokens 1000000: .* leaves none for the prompt"):
+        list(player.answer(questions(1)))
+
+
 def test_a_model_folder_answers_with_its_own_engine(tiny_policy: Path, tmp_path: Path) -> None:
     write_records(tmp_path / "precision-cpu.jsonl", [Precision(dtype="float32")])
     contender = find_contender(str(tiny_policy), tmp_path)
@@ -101,6 +134,7 @@ def test_a_model_folder_answers_with_its_own_engine(tiny_policy: Path, tmp_path:
 def test_official_files_are_named_without_what_the_checkers_trip_over() -> None:
     assert file_name("org/My_Model-FC 7B") == "org-My-Model-f-c-7B"
     assert file_name("___") == "model"
+    assert file_name("1.7b_x") == "m-1.7b-x", "BFCL makes names of Python of it"
 
 
 @pytest.mark.parametrize(
@@ -168,6 +202,10 @@ def test_a_server_that_is_not_there_is_one_line() -> None:
         ({"limit": 0}, "--limit"),
         ({"suite": "acebench"}, "--acebench PATH"),
         ({"suite": "heldout", "base_url": "http://x/v1"}, "--base-url"),
+        ({"suite": "heldout", "categories": "simple"}, "--categories"),
+        ({"base_url": "http://x/v1", "checkpoint": "base"}, "--checkpoint"),
+        ({"base_url": "http://x/v1", "format": "native"}, "--format"),
+        ({"base_url": "http://x/v1", "against": "m"}, "--against m: it is the same"),
     ],
 )
 def test_what_a_request_gets_wrong_is_one_line_before_any_work(
@@ -325,6 +363,8 @@ def test_a_conversation_without_end_is_ended_after_the_official_number_of_steps(
         "cd(**{})",
         "cd(",
         "(" * 5000,
+        "cd(exponent=10000000000)",
+        "cd(exponent='x')",
     ],
 )
 def test_only_plain_calls_reach_the_official_eval(
@@ -336,3 +376,33 @@ def test_only_plain_calls_reach_the_official_eval(
     assert harmless("cd(folder='a', depth=-1, deep={'a': [None, True]})").startswith("cd(")
     assert harmless(call).startswith("undefined_") and harmless(call).endswith("()")
     assert harmless("open(file='x')") == "undefined_open()"
+
+
+def test_questions_that_never_reached_the_model_are_counted_on_the_page() -> None:
+    made = CategoryResult(
+        name="simple", ids=("a",), right=(False,), reasons={"wrong": 1}, unasked=1
+    )
+    shown = SuiteResult(suite="BFCL v3", contender="m", categories=(made,))
+    assert "simple: 1 wrong; 1 never reached the model" in suite_markdown([shown], (), [])
+    unasked = [Answer(id="a", defect=Mismatch.PROMPT_TOO_LONG), Answer(id="b")]
+    assert [answer.was_unasked for answer in unasked] == [True, False]
+
+
+def test_a_cache_folder_means_the_same_from_every_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert cache_folder(Path("cache")) == tmp_path / "cache"
+    monkeypatch.setenv("XDG_CACHE_HOME", "xdg")
+    assert cache_folder() == tmp_path / "xdg/looptool"
+
+
+def test_a_checker_that_has_ended_is_named_with_its_log(tmp_path: Path) -> None:
+    script = tmp_path / "ends.py"
+    script.write_text("import sys; sys.stdin.readline()")
+    with (
+        pytest.raises(UserError, match=r"ended early; .*log says why"),
+        Worker(Path(sys.executable), script, "m", tmp_path, tmp_path / "log") as worker,
+    ):
+        for _ in range(3):
+            worker.ask("anything", filler="x" * 100_000)

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from looptool.errors import UserError
 from looptool.evaluate.decontaminate import (
     ACEBENCH_VARIABLE,
     ExamData,
@@ -96,12 +97,16 @@ def test_the_suites_at_hand_are_read_in_their_own_formats(
     row = {"id": "simple_0", "question": question, "function": [ORBIT]}
     (data / "BFCL_v3_simple.json").write_text(json.dumps(row))
     (data / "multi_turn_func_doc" / "lamp.json").write_text(json.dumps(tool("lamp_on")))
+    assert suites_at_hand(tmp_path) == [], "the environment is half made"
+    (tmp_path / "checkers-1/ready").touch()
     clone = tmp_path / "ace"
+    monkeypatch.setenv(ACEBENCH_VARIABLE, str(clone))
+    with pytest.raises(UserError, match=r"LOOPTOOL_ACEBENCH: .*/ace is no clone"):
+        suites_at_hand(tmp_path)
     (clone / "data_all/data_en").mkdir(parents=True)
     said = "user: Dim the lamp in the hall.\nsystem: To which level shall I dim it now?\n"
     entry = {"id": "n_0", "question": said, "function": [{"name": "Dim", "arguments": {}}]}
     (clone / "data_all/data_en/data_n.json").write_text(json.dumps(entry))
-    monkeypatch.setenv(ACEBENCH_VARIABLE, str(clone))
     suites = suites_at_hand(tmp_path)
     assert [suite.name for suite in suites] == ["BFCL v3", "ACEBench"]
     suspects = [

@@ -97,6 +97,32 @@ def test_possible_answers_score_99_to_100(
     assert shown.startswith(f"{100 * mean:.2f} [")
 
 
+@pytest.mark.parametrize(
+    "arguments", ["null", "[]", "true", '"x"', '{"base": NaN}', f'{{"base": 1{"0" * 400}}}']
+)
+def test_an_odd_answer_is_wrong_and_the_suite_is_scored(
+    python: Path, truth: dict[str, Answer], tmp_path: Path, arguments: str
+) -> None:
+    odd = {
+        id: answer.model_copy(update={"calls": ((answer.calls[0][0], arguments),)})
+        for id, answer in truth.items()
+    }
+    result = bfcl.evaluate(FromTruth(odd), ["simple"], None, python, tmp_path, Silent())
+    assert result.categories[0].score.accuracy == 0
+
+
+def test_the_official_tables_are_written_beside_another_contender(
+    python: Path, truth: dict[str, Answer], tmp_path: Path
+) -> None:
+    for name in ("first", "second"):
+        player = FromTruth(truth)
+        player.name = name
+        bfcl.evaluate(player, ["simple"], None, python, tmp_path, Silent())
+    with Worker(python, bfcl.SCRIPT, "second", tmp_path / "work", tmp_path / "log") as worker:
+        table = worker.ask("leaderboard", score=str(tmp_path / "score"))
+    assert "second" in table and "first" not in table
+
+
 def test_half_wrong_answers_score_half_and_within_30_seconds(
     python: Path, truth: dict[str, Answer], tmp_path: Path
 ) -> None:

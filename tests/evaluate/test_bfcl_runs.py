@@ -87,7 +87,7 @@ def test_held_out_tools_are_scored_by_scenario_and_against_another(
     ]
     assert "+0.00 [+0.0, +0.0]" in page.read_text(), "it is the same model"
     part, _, page = run_eval(Request(model=str(run), suite="heldout", limit=1), Silent())
-    assert [c.whole for c in part[0].categories] == [True, False]
+    assert [c.whole for c in part[0].categories] == [False, False]
     assert page.parent.name == "first-1"
 
 

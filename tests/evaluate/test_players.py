@@ -148,12 +148,17 @@ def test_a_prompt_that_the_template_refuses_is_answered_with_nothing_and_told_of
 
 
 def refusing(status: int, error: dict[str, Any]) -> ServerPlayer:
+    """A player behind a server that always refuses so."""
+    return saying(json.dumps({"error": error}), status)
+
+
+def saying(body: str, status: int = 200) -> ServerPlayer:
     """A player behind a server that always answers so."""
     import httpx2
     import openai
 
     def handle(request: httpx2.Request) -> httpx2.Response:
-        return httpx2.Response(status, json={"error": error})
+        return httpx2.Response(status, text=body, headers={"content-type": "application/json"})
 
     player = ServerPlayer("http://server/v1", "m")
     web = httpx2.Client(transport=httpx2.MockTransport(handle))
@@ -186,3 +191,28 @@ def test_servers_say_in_many_ways_that_a_prompt_is_too_long(error: dict[str, Any
 def test_what_else_a_server_refuses_ends_the_evaluation(status: int, error: dict[str, Any]) -> None:
     with pytest.raises(UserError, match="http://server/v1"):
         only(refusing(status, error), question("text"))
+
+
+def chat(message: Any) -> str:
+    choice = {"index": 0, "finish_reason": "stop", "message": message}
+    return json.dumps({"id": "x", "object": "chat.completion", "choices": [choice]})
+
+
+@pytest.mark.parametrize(
+    "body",
+    ["<html>", "[]", "{", '"hello"', chat(None), chat({"tool_calls": [{"type": "function"}]})],
+)
+def test_a_server_of_another_kind_is_one_line(body: str) -> None:
+    with pytest.raises(UserError, match="http://server/v1") as caught:
+        only(saying(body), question("text"))
+    assert "\n" not in str(caught.value)
+
+
+def test_an_address_that_is_none_is_one_line() -> None:
+    with pytest.raises(UserError, match="does not answer"):
+        only(ServerPlayer("http://[::1", "m"), question("text"))
+
+
+def test_half_a_character_of_a_server_can_be_kept() -> None:
+    answer = only(saying(chat({"role": "assistant", "content": "a\ud800b"})), question("text"))
+    assert answer.text == "a?b" and answer.model_dump_json()

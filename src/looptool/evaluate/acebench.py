@@ -12,6 +12,7 @@ from __future__ import annotations
 import json
 import re
 import shutil
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -64,6 +65,7 @@ AVERAGES = (
 """Those of the official `generate_result_csv`, which rounds each to three places."""
 SCRIPT = Path(__file__).with_name("acebench_worker.py")
 _DATA = Path("data_all", "data_en")
+_ANSWERS = _DATA / "possible_answer"
 _CODE = ("eval_main.py", "category.py", "model_eval", "model_inference")
 
 
@@ -71,15 +73,18 @@ def check_clone(clone: Path | None) -> Path:
     """The clone, if it is one of the version that this is for; UserError in one line if not."""
     if clone is None:
         raise UserError("--suite acebench needs --acebench PATH, a local clone of ACEBench")
-    for part in (*_CODE, *(str(_DATA / f"data_{name}.json") for name in CATEGORIES)):
+    files = [f"data_{name}.json" for name in CATEGORIES]
+    data = [str(folder / file) for folder in (_DATA, _ANSWERS) for file in files]
+    for part in (*_CODE, *data):
         if not (clone / part).exists():
             raise UserError(f"--acebench {clone}: no clone of ACEBench, it has no {part}")
     for name, size in SIZES.items():
-        found = len(_load(clone / _DATA / f"data_{name}.json"))
-        if found != size:
-            raise UserError(
-                f"--acebench {clone}: another version, {name} has {found} questions, not {size}"
-            )
+        for folder, what in ((_DATA, "questions"), (_ANSWERS, "answers")):
+            found = len(_load(clone / folder / f"data_{name}.json"))
+            if found != size:
+                raise UserError(
+                    f"--acebench {clone}: another version, {name} has {found} {what}, not {size}"
+                )
     return clone
 
 
@@ -122,6 +127,7 @@ def evaluate(
     _copy(clone, copy, categories, limit)
     log = out / "work" / f"{player.name}-checker.log"
     began: dict[str, dict[str, bool]] = {}
+    unasked: Counter[str] = Counter()
     with Worker(python, SCRIPT, player.name, copy, log) as worker:
         prompts = worker.ask("prompts")
         for category in categories:
@@ -144,6 +150,7 @@ def evaluate(
                 read = as_said if special else as_text
                 rows = [{"id": answer.id, "result": read(answer)} for answer in answers]
                 began[category] = {answer.id: answer.began for answer in answers}
+                unasked[category] = sum(answer.was_unasked for answer in answers)
             folder = copy / "result_all" / "result_en" / player.name
             lines = "\n".join(json.dumps(row) for row in rows)
             write_atomic(folder / f"data_{category}_result.json", lines.encode())
@@ -151,12 +158,12 @@ def evaluate(
         scored = []
         for category in categories:
             outcomes = worker.ask("outcomes", category=category)
-            whole = len(began[category]) == SIZES[category]
             head = worker.ask("official", category=category)
             agent = category in AGENT
             official = head["end_to_end_accuracy" if agent else "accuracy"]
             process = head["process_accuracy"] if agent else None
-            made = _category(category, outcomes, began[category], whole, process)
+            made = _category(category, outcomes, began[category], limit is None, process)
+            made = made.model_copy(update={"unasked": unasked[category]})
             if user is not None and category in NEED_USER:
                 made = made.model_copy(update={"user": user.identity})
             scored.append(made)
@@ -208,7 +215,7 @@ def _tool(given: dict[str, Any]) -> dict[str, Any]:
     return {"name": given["name"], "description": about, "parameters": _json_schema(schema)}
 
 
-_TYPES = {"dict": "object", "float": "number", "list": "array", "tuple": "array", "any": "string"}
+TYPES = {"dict": "object", "float": "number", "list": "array", "tuple": "array", "any": "string"}
 
 
 def _json_schema(value: Any) -> Any:
@@ -219,7 +226,7 @@ def _json_schema(value: Any) -> Any:
         return value
     made = {key: _json_schema(inner) for key, inner in value.items()}
     if isinstance(made.get("type"), str):
-        made["type"] = _TYPES.get(made["type"], made["type"])
+        made["type"] = TYPES.get(made["type"], made["type"])
     return made
 
 
@@ -272,7 +279,7 @@ def _copy(clone: Path, copy: Path, categories: Sequence[str], limit: int | None)
             shutil.copyfile(source, target)
     for category in categories:
         number = _first(category, _load(clone / _DATA / f"data_{category}.json"), limit)
-        for folder in (_DATA, _DATA / "possible_answer"):
+        for folder in (_DATA, _ANSWERS):
             name = folder / f"data_{category}.json"
             lines = (clone / name).read_text(encoding="utf-8").splitlines()
             kept = [line for line in lines if line.strip()][:number]

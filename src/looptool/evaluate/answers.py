@@ -49,6 +49,11 @@ class Answer(Record):
     defect: Mismatch | Unasked = Mismatch.NONE
     num_tokens: int = 0
 
+    @property
+    def was_unasked(self) -> bool:
+        """Whether the question never reached the model: too long, or refused by the template."""
+        return isinstance(self.defect, Unasked) or self.defect is Mismatch.PROMPT_TOO_LONG
+
     def as_message(self) -> Message:
         """The move as the next message of its conversation; plain text if a call is unreadable."""
         try:

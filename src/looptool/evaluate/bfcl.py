@@ -7,6 +7,7 @@ a worker process (`bfcl_worker.py`). The average formulae are those of its `eval
 from __future__ import annotations
 
 import json
+import sys
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -81,21 +82,24 @@ def evaluate(
 
                 entries = worker.ask("conversations", category=category, limit=limit)
                 results, began = converse(player, category, entries, worker, journal, progress)
+                unasked = 0
             else:
                 entries = worker.ask("questions", category=category)
                 questions = [single_turn(entry) for entry in entries[:limit]]
                 answers = answer_all(player, category, questions, journal, progress)
                 results = {answer.id: as_result(answer) for answer in answers}
                 began = [answer.began for answer in answers]
+                unasked = sum(answer.was_unasked for answer in answers)
             folder = out / "result" / player.name
             write_result(folder / f"BFCL_v3_{category}_result.json", results)
-            whole = len(results) == worker.ask("count", category=category)
-            made.append((category, results, began, whole))
+            made.append((category, results, began, unasked))
     # A worker of its own: the multi-turn checker remembers conversations by the model's name.
     with Worker(python, SCRIPT, player.name, out / "work", log) as worker:
         scored = [
-            _scored(worker, out, player.name, category, list(results), began, whole)
-            for category, results, began, whole in made
+            _scored(worker, out, player.name, category, list(results)).model_copy(
+                update={"began": tuple(began), "whole": limit is None, "unasked": unasked}
+            )
+            for category, results, began, unasked in made
         ]
         result = SuiteResult(
             suite="BFCL v3",
@@ -104,7 +108,7 @@ def evaluate(
             categories=tuple(scored),
         )
         if result.whole().issuperset(CATEGORIES):
-            worker.ask("leaderboard", score=str(out / "score"))
+            worker.ask("leaderboard", score=str((out / "score").resolve()))
     return result
 
 
@@ -117,7 +121,27 @@ def single_turn(entry: dict[str, Any]) -> Question:
 
 def as_result(answer: Answer) -> Any:
     """The `result` of an official row: calls as `{name: arguments as JSON text}`, else text."""
-    return [{name: text} for name, text in answer.calls] if answer.calls else answer.text
+    return [{name: _checkable(text)} for name, text in answer.calls] or answer.text
+
+
+def _checkable(arguments: str) -> str:
+    """The arguments, or others as wrong that the official checker does not break on.
+
+    It takes them for an object, and whole numbers for such as a float can hold.
+    """
+    try:
+        given = json.loads(arguments)
+    except ValueError:  # the official decoder's to tell
+        return arguments
+    if not isinstance(given, dict):
+        return json.dumps({"no object": arguments})
+    return arguments if _is_tame(given) else json.dumps({"no number": arguments})
+
+
+def _is_tame(value: Any) -> bool:
+    if isinstance(value, dict | list):
+        return all(map(_is_tame, value.values() if isinstance(value, dict) else value))
+    return not isinstance(value, int | float) or abs(value) <= sys.float_info.max
 
 
 def write_result(path: Path, results: dict[str, Any]) -> None:
@@ -132,9 +156,8 @@ def _scored(
     name: str,
     category: str,
     ids: Sequence[str],
-    began: Sequence[bool],
-    whole: bool,
 ) -> CategoryResult:
+    """What the checker says."""
     file = out / "result" / name / f"BFCL_v3_{category}_result.json"
     verdict = worker.ask(
         "score", category=category, result=str(file.resolve()), score=str((out / "score").resolve())
@@ -146,7 +169,5 @@ def _scored(
         name=category,
         ids=tuple(ids),
         right=right,
-        began=tuple(began),
-        whole=whole,
         reasons=dict(Counter(failed.values()).most_common()),
     )

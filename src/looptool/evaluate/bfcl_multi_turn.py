@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from looptool.evaluate.answers import Answer, Player, Question
+from looptool.evaluate.bfcl import as_result
 from looptool.records import Message, Record, Tool, content_hash
 from looptool.runs.store import Journal
 from looptool.work import Progress
@@ -56,8 +57,7 @@ class _Conversation:
         """One step: run the calls and go on in this turn, or take the text and begin the next."""
         self.began |= answer.began
         self.messages.append(answer.as_message())
-        said = [{name: text} for name, text in answer.calls] if answer.calls else answer.text
-        self.steps[-1].append(said)
+        self.steps[-1].append(as_result(answer))
         calls = [[call.name, call.arguments] for call in self.messages[-1].tool_calls]
         if not calls:
             self._next_turn()

@@ -113,6 +113,7 @@ class Worker:
         folder = Path(score)
         helper = import_module("bfcl_eval.eval_checker.eval_runner_helper")
         helper.update_leaderboard_table_with_local_score_file(table, folder)
+        table = {self.name: table[self.name]}  # others are not known to the official table here
         helper.generate_leaderboard_csv(table, folder, [self.name], None)
         return (folder / "data_overall.csv").read_text()
 
@@ -154,10 +155,6 @@ class Worker:
             told.append({"id": entry["id"], "turns": turns, "tools": tools})
         return told
 
-    def count(self, category: str) -> int:
-        """How many questions a category has."""
-        return len(self._entries(category))
-
     def execute(self, category: str, id: str, attempt: str, calls: list[Any]) -> list[str]:
         """What the official classes answer to `calls` ([name, arguments] pairs) of one step.
 
@@ -188,6 +185,7 @@ class Worker:
 
 
 _OFFERED: set[str] = set()
+_LARGEST_EXPONENT = 10_000
 
 
 def harmless(call: str) -> str:
@@ -195,7 +193,7 @@ def harmless(call: str) -> str:
 
     It passes the model's text to `eval`. A call of anything but a method of the official classes,
     or with anything but plain values as arguments, becomes a call of an undefined name: it ends in
-    the same kind of error message, and runs nothing.
+    the same kind of error message, and runs nothing. So does a power that would take for ever.
     """
     import ast
 
@@ -208,11 +206,12 @@ def harmless(call: str) -> str:
         assert isinstance(tree, ast.Call) and isinstance(tree.func, ast.Name) and not tree.args
         for keyword in tree.keywords:
             assert keyword.arg
-            ast.literal_eval(keyword.value)
+            value = ast.literal_eval(keyword.value)
+            assert keyword.arg != "exponent" or abs(value) < _LARGEST_EXPONENT
         if tree.func.id in _OFFERED:
             return call
         name = tree.func.id
-    except (SyntaxError, ValueError, AssertionError, RecursionError, MemoryError):
+    except (SyntaxError, ValueError, TypeError, AssertionError, RecursionError, MemoryError):
         name = ""
     return f"undefined_{re.sub(r'[^A-Za-z0-9_]', '_', name)[:64]}()"
 

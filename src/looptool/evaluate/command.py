@@ -49,7 +49,14 @@ def evaluate(
         Optional[str],  # noqa: UP045
         typer.Option(help="An OpenAI-compatible server (up to /v1) that has MODEL."),
     ] = None,
-    max_new_tokens: Annotated[int, typer.Option(help="Where an answer is cut.", min=1)] = 512,
+    max_new_tokens: Annotated[
+        Optional[int],  # noqa: UP045
+        typer.Option(
+            help="Where an answer is cut: 512, or for heldout where the run cuts it.",
+            min=1,
+            show_default=False,
+        ),
+    ] = None,
     acebench: Annotated[
         Optional[Path],  # noqa: UP045
         typer.Option(help="A local clone of ACEBench."),

@@ -21,6 +21,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from looptool.errors import UserError
+from looptool.evaluate.acebench import TYPES
 from looptool.evaluate.environment import cache_folder
 from looptool.records import Sample, Tally
 
@@ -113,13 +115,12 @@ def suites_at_hand(cache: Path | None = None, acebench: Path | None = None) -> l
     """The suites whose data is on this machine: nothing is fetched.
 
     BFCL's comes with the checkers' environment in `cache` (the user's cache if None), ACEBench's is
-    a clone that `acebench` or the variable LOOPTOOL_ACEBENCH names.
+    a clone that `acebench` or the variable LOOPTOOL_ACEBENCH names. UserError if it is none.
     """
     found = []
-    folders = cache_folder(cache).glob(
-        "checkers-*/lib/python*/site-packages/bfcl_eval/data/BFCL_v3_simple.json"
-    )
-    if bfcl := next((path.parent for path in sorted(folders)), None):
+    made = [path.parent for path in sorted(cache_folder(cache).glob("checkers-*/ready"))]
+    folders = [f for each in made for f in each.glob("lib/python*/site-packages/bfcl_eval/data")]
+    if bfcl := next(iter(folders), None):
         entries = list(_lines(bfcl.glob("BFCL_v3_*.json")))
         docs = list(_lines((bfcl / "multi_turn_func_doc").glob("*.json")))
         tools = [tool for entry in entries for tool in _tools(entry)] + docs
@@ -127,8 +128,12 @@ def suites_at_hand(cache: Path | None = None, acebench: Path | None = None) -> l
         said = [str(m["content"]) for m in asked if m.get("role") == "user"]
         found.append(ExamData("BFCL v3", tools, said))
     clone = acebench or (Path(named) if (named := os.environ.get(ACEBENCH_VARIABLE)) else None)
-    data = clone / "data_all" / "data_en" if clone else None
-    if data is not None and data.is_dir():
+    if clone is not None:
+        data = clone / "data_all" / "data_en"
+        if not data.is_dir():
+            raise UserError(
+                f"{ACEBENCH_VARIABLE}: {clone} is no clone of ACEBench; mend or unset it"
+            )
         entries = list(_lines(data.glob("data_*.json")))
         tools = [tool for entry in entries for tool in _tools(entry)]
         said = [text for e in entries for text in _user_turns(str(e.get("question", "")))]
@@ -160,8 +165,7 @@ def parameter_signature(parameters: Any) -> Signature:
 def _type(given: Any) -> str:
     """A JSON type; the suites' own words for them are translated."""
     name = str(given).casefold()
-    own = {"dict": "object", "float": "number", "tuple": "array", "bool": "boolean"}
-    return own.get(name, name)
+    return {**TYPES, "bool": "boolean"}.get(name, name)
 
 
 def _words(text: str) -> list[str]:

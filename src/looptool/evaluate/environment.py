@@ -74,9 +74,9 @@ PYTHONS = ((3, 11), (3, 12))
 def cache_folder(given: Path | None = None) -> Path:
     """Where LoopTool keeps what can be made again: `given`, else `looptool` in the XDG cache."""
     if given is not None:
-        return given.expanduser()
+        return given.expanduser().absolute()
     base = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
-    return Path(base).expanduser() / "looptool"
+    return Path(base).expanduser().absolute() / "looptool"
 
 
 def checker_python(cache: Path, progress: Progress) -> Path:

@@ -36,7 +36,6 @@ def evaluate_held_out(
     for sample in samples:
         by_scenario.setdefault(sample.scenario.value, []).append(sample)
     kept = {name: group[:limit] for name, group in sorted(by_scenario.items())}
-    whole = {name: len(kept[name]) == len(group) for name, group in by_scenario.items()}
     asked = {name: [sample.id for sample in group] for name, group in kept.items()}
     models = [_identity(contender) for contender in contenders]
     identities = [content_hash([model, asked]) for model in models]
@@ -49,7 +48,7 @@ def evaluate_held_out(
             suite="held-out tools",
             contender=name,
             identity=identity,
-            categories=_evaluate(contender, kept, whole, work),
+            categories=_evaluate(contender, kept, limit is None, work),
         )
         results.append(found)
     return results
@@ -66,7 +65,7 @@ def _identity(contender: Contender) -> str:
 def _evaluate(
     contender: Contender,
     kept: dict[str, list[Sample]],
-    whole: dict[str, bool],
+    whole: bool,
     work: DurableWork,
 ) -> tuple[CategoryResult, ...]:
     from looptool.models.engine import Engine, load_engine
@@ -89,7 +88,7 @@ def _evaluate(
     )
     by_id = {result.sample_id: result for result in probes}
     return tuple(
-        _category(name, [by_id[s.id] for s in group], whole[name]) for name, group in kept.items()
+        _category(name, [by_id[s.id] for s in group], whole) for name, group in kept.items()
     )
 
 

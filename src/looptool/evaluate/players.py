@@ -26,8 +26,11 @@ MAX_NEW_TOKENS = 512
 
 
 def file_name(name: str) -> str:
-    """`name` as official files can be called: no underscore, no slash, no "FC"."""
+    """`name` as official files can be called: no underscore, no slash, no "FC"; a letter first,
+    for BFCL makes Python's names of it, and calls every call right where it cannot.
+    """
     plain = re.sub(r"[^A-Za-z0-9.]+", "-", name).strip("-.") or "model"
+    plain = plain if plain[0].isalpha() else f"m-{plain}"
     return re.sub("fc", "f-c", plain, flags=re.IGNORECASE)
 
 
@@ -56,11 +59,16 @@ class EnginePlayer:
 
     @cached_property
     def longest_prompt(self) -> int:
-        """What the model's positions leave for the prompt."""
+        """What the model's positions leave for the prompt; UserError if that is nothing."""
         from looptool.models.load import num_positions
 
         positions = num_positions(self.engine.model.config) or 32768
-        return max(1, positions - self.max_new_tokens)
+        if self.max_new_tokens >= positions:
+            raise UserError(
+                f"--max-new-tokens {self.max_new_tokens}: {self.name} has {positions} positions, "
+                "which leaves none for the prompt; give fewer"
+            )
+        return positions - self.max_new_tokens
 
     def answer(self, questions: Sequence[Question]) -> Iterator[Answer]:
         """See `Player.answer`.
@@ -121,6 +129,7 @@ class ServerPlayer:
         A prompt that the server says is too long is answered with nothing and marked, and so is one
         that the chat template behind `looptool serve` refuses.
         """
+        import httpx2
         import openai
 
         pool = ThreadPoolExecutor(self.concurrency)
@@ -133,6 +142,15 @@ class ServerPlayer:
                     yield self._unasked(asked[future], error)
         except openai.OpenAIError as error:
             raise UserError(f"{self.base_url}, model {self.model}: {error}") from None
+        except (AttributeError, TypeError, ValueError, httpx2.InvalidURL) as error:
+            raise UserError(
+                f"{self.base_url} does not answer as an OpenAI-compatible server does "
+                f"({type(error).__name__}: {' '.join(str(error).split())[:100]}); "
+                "the address ends in /v1, as a rule"
+            ) from None
+        except KeyboardInterrupt:
+            self._client.close()  # what is under way would be waited for
+            raise
         finally:
             pool.shutdown(wait=True, cancel_futures=True)
 
@@ -153,14 +171,14 @@ class ServerPlayer:
             raise UserError(f"{self.base_url}, model {self.model}: an answer without choices")
         message = done.choices[0].message
         calls = tuple(
-            (call.function.name, call.function.arguments)
+            (_whole(call.function.name), _whole(call.function.arguments))
             for call in message.tool_calls or ()
             if call.type == "function"
         )
         return Answer(
             id=question.id,
             calls=calls,
-            text=message.content or "",
+            text=_whole(message.content or ""),
             began=bool(calls),
             num_tokens=done.usage.completion_tokens if done.usage else 0,
         )
@@ -173,6 +191,11 @@ class ServerPlayer:
         if why is Unasked.PROMPT_REFUSED:
             _warn_once(f"{self.name}: {error}")
         return Answer(id=question.id, defect=why)
+
+
+def _whole(text: str) -> str:
+    """Halves of characters, which no file could hold, become question marks."""
+    return text.encode("utf-8", "replace").decode()
 
 
 @cache

@@ -14,15 +14,18 @@ class CategoryResult(Record):
 
     `whole` says that it has all of the category's questions, so that averages may use it.
     `process`, from 0 to 1, is the checker's figure for the way to the answers, where it has one.
+    `unasked` counts the questions that never reached the model: too long, or refused by its
+    template.
     `user` is the identity of the model that played the user, where one did.
     """
 
     name: str
     ids: tuple[str, ...]
     right: tuple[bool, ...]
-    began: tuple[bool, ...]
-    whole: bool
+    began: tuple[bool, ...] = ()
+    whole: bool = False
     reasons: dict[str, int]
+    unasked: int = 0
     process: float | None = None
     user: str = ""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO
 
@@ -38,7 +38,7 @@ class Request:
     user_base_url: str | None = None
     user_model: str | None = None
     cache: Path | None = None
-    max_new_tokens: int = MAX_NEW_TOKENS
+    max_new_tokens: int | None = None
 
 
 def run_eval(request: Request, progress: Progress) -> tuple[list[SuiteResult], Averages, Path]:
@@ -50,18 +50,15 @@ def run_eval(request: Request, progress: Progress) -> tuple[list[SuiteResult], A
         raise UserError(f"--suite {request.suite}: there is {', '.join(SUITES)}")
     if request.limit is not None and request.limit < 1:
         raise UserError("--limit must be at least 1")
+    if request.base_url:
+        _refuse(request, ("checkpoint", "format"), "--base-url, whose server has them")
     cache = cache_folder(request.cache)
     out = _folder(request)
     if request.suite == "heldout":
         from looptool.evaluate.held_out import evaluate_held_out
 
-        if request.base_url:
-            raise UserError("--suite heldout needs a run, not a server: leave --base-url out")
-        names = [request.model] + ([request.against] if request.against else [])
-        found = [
-            find_contender(name, cache, request.checkpoint if at == 0 else None, request.format)
-            for at, name in enumerate(names)
-        ]
+        _refuse(request, ("base_url", "categories"), "--suite heldout, which needs a run")
+        found = _on_equal_terms(request, cache)
         with _locked(out):
             results = evaluate_held_out(found, request.limit, out, progress)
             order = [category.name for category in results[0].categories]
@@ -97,6 +94,28 @@ def run_eval(request: Request, progress: Progress) -> tuple[list[SuiteResult], A
         return _finish(results, acebench.AVERAGES, acebench.CATEGORIES, request, out)
 
 
+def _refuse(request: Request, options: Sequence[str], beside: str) -> None:
+    for option in options:
+        if getattr(request, option) is not None:
+            raise UserError(f"--{option.replace('_', '-')} is not for {beside}: leave it out")
+
+
+def _on_equal_terms(request: Request, cache: Path) -> list[Contender]:
+    """A run, and what it is held against: a model in the run's format, both with its limits."""
+    first = find_contender(request.model, cache, request.checkpoint, request.format)
+    found = [first]
+    if request.against:
+        found.append(find_contender(request.against, cache, None, request.format))
+        if found[1].home is None:
+            format = request.format or first.policy.format
+            found[1] = find_contender(request.against, cache, None, format)
+    limits = {
+        "max_prompt_tokens": first.policy.max_prompt_tokens,
+        "max_new_tokens": request.max_new_tokens or first.policy.max_new_tokens,
+    }
+    return [replace(one, policy=one.policy.model_copy(update=limits)) for one in found]
+
+
 def pick(
     asked: str, categories: Sequence[str], groups: Mapping[str, Sequence[str]]
 ) -> tuple[str, ...]:
@@ -117,14 +136,17 @@ def pick(
 
 def _players(request: Request, cache: Path) -> list[Player]:
     names = [request.model] + ([request.against] if request.against else [])
+    tokens = request.max_new_tokens or MAX_NEW_TOKENS
     players: list[Player] = []
     for at, name in enumerate(names):
         if request.base_url:
-            players.append(ServerPlayer(request.base_url, name, request.max_new_tokens))
+            players.append(ServerPlayer(request.base_url, name, tokens))
         else:
             checkpoint = request.checkpoint if at == 0 else None
             contender = find_contender(name, cache, checkpoint, request.format)
-            players.append(engine_player(contender, request.max_new_tokens))
+            players.append(engine_player(contender, tokens))
+    if len({player.identity for player in players}) < len(players):
+        raise UserError(f"--against {request.against}: it is the same model; give another")
     return players
 
 

@@ -79,6 +79,8 @@ def suite_markdown(results: list[SuiteResult], averages: Averages, notes: list[s
         lines += ["", f"What went wrong, {result.contender}:", ""]
         for category in result.categories:
             told = ", ".join(f"{count} {reason}" for reason, count in category.reasons.items())
+            if category.unasked:
+                told += f"; {category.unasked} never reached the model (too long, or refused)"
             lines.append(f"- {category.name}: {told or 'nothing'}")
     return "\n".join([*lines, "", *notes]) + "\n"
 
