@@ -269,6 +269,22 @@ def test_a_refusal_is_not_the_answer_where_only_one_argument_is_made_up() -> Non
     assert judged(context, refusal, more, (EPISODE,)).verdict is not V.LABEL_WRONG
 
 
+def test_a_number_that_a_made_up_call_shares_with_the_request_asks_for_nothing() -> None:
+    refusal = Label(content="I'm afraid I can't do that here.")
+    train = move("find_trains", origin="standard", destination="general", duration=2)
+    draw = says("Draw the graph of x^2 - 2x between -8 and 2.")
+    assert judged(draw, refusal, train).verdict is V.LABEL_WRONG
+    room = move("book_hotel", hotel="standard", check_in="default", nights=2)
+    sleep = says("A room for 2 nights, please.")
+    assert judged(sleep, refusal, room).verdict is not V.LABEL_WRONG
+
+
+def test_what_was_done_twice_asks_for_no_two() -> None:
+    context = says("Stop order 340227, it turns out I sent it twice.")
+    right, off = (move("fetch_order", order=n) for n in ("340227", "340228"))
+    assert judged(context, right, off, (ORDER,)).verdict is V.LABEL_WRONG
+
+
 def test_a_list_written_as_a_text_is_the_wrong_type_alone() -> None:
     spread = tool("spread", "How spread out numbers are.", ("numbers",),
                   numbers={"type": "array", "items": {"type": "number"}})  # fmt: skip

@@ -27,6 +27,7 @@ _ORDINALS = _counted(
 _FIXED = {"once": 1.0, "twice": 2.0, "thrice": 3.0, "couple": 2.0, "pair": 2.0, "both": 2.0,
           "single": 1.0, "double": 2.0, "triple": 3.0, "dozen": 12.0, "half": 0.5,
           "quarter": 0.25, "none": 0.0}  # fmt: skip
+_HARDLY = ("a", "an", "once", "twice", "both")
 SECONDS = {"second": 1.0, "minute": 60.0, "hour": 3600.0, "day": 86400.0, "week": 604800.0,
            "month": 2629746.0, "year": 31556952.0}  # fmt: skip
 _SHORT_UNITS = {
@@ -44,7 +45,8 @@ _PIECE = re.compile(
 class Amount:
     """A number in a text; `unit` is a time unit, in the singular, where one follows.
 
-    `implied` if no number was named: "first", "a week". `parts` are what the text names of a sum.
+    `implied` if no number was named: "first", "a week", "twice". `parts` are what the text names of
+    a sum.
     """
 
     value: float
@@ -64,7 +66,7 @@ def amounts(text: str) -> tuple[Amount, ...]:
         if value is None:
             index += 1
             continue
-        implied = _word(pieces, index) in _ORDINALS or _word(pieces, index) in ("a", "an")
+        implied = _word(pieces, index) in (*_ORDINALS, *_HARDLY)
         value, unit, after = _with_half(pieces, value, after)
         found.append(Amount(value, unit, implied))
         index = after

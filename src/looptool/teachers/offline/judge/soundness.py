@@ -99,7 +99,7 @@ def _unsure_refusal(prediction: Label, label: list[Read], evidence: Evidence) ->
     refusal = not asking and not evidence.done
     meant = [call for call in label if not _is_one_value(call) or _tool_is_named(call, evidence)]
     if refusal and any(
-        _asked_for(leaf) and not no_identifier(leaf, call)
+        _asked_for(leaf) and not no_identifier(leaf, call) and not _by_chance(leaf, call, evidence)
         for call in meant
         for leaf in call.leaves.values()
     ):
@@ -225,6 +225,14 @@ def _tool_is_named(call: Read, evidence: Evidence) -> bool:
 
 def _asked_for(leaf: Leaf) -> bool:
     return leaf.grounds.open and leaf.grounds.support >= Support.DERIVED
+
+
+def _by_chance(leaf: Leaf, call: Read, evidence: Evidence) -> bool:
+    """Whether a number is all that the request and a tool have in common, which speaks of nothing
+    that it does: "draw x^2 from -8 to 2" has the 2 of a greatest common divisor.
+    """
+    bare = isinstance(leaf.value, int | float)
+    return bare and call.tool is not None and not fit.speaks_of(evidence.open, call.tool)
 
 
 def _of_several(leaf: Leaf, call: Read, evidence: Evidence) -> bool:
