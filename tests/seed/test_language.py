@@ -11,7 +11,8 @@ from looptool.seed.kinds import draw
 from looptool.seed.pools import pools
 from looptool.seed.property_schemas import draw_manner, property_schema
 from looptool.seed.realise import realise
-from looptool.seed.surfaces import say, singular
+from looptool.seed.surfaces import say
+from looptool.seed.units import singular
 from looptool.seed.vocabulary import Param
 from looptool.teachers.offline.phrase import starts_with_vowel, tidy
 

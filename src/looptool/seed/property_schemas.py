@@ -12,7 +12,7 @@ from typing import Any
 from looptool.seed.dice import weighted
 from looptool.seed.kinds import MONTHS, WEEKDAYS, id_style, item_of
 from looptool.seed.realise import DATE_FORMAT, realise
-from looptool.seed.surfaces import LONG_UNITS, SIGNS
+from looptool.seed.units import LONG_UNITS, SIGNS
 from looptool.seed.vocabulary import Param
 
 _FORMATS = {"email": ("email", 0.5), "url": ("uri", 0.4), "date": ("date", 0.4)}

@@ -10,7 +10,7 @@ from pydantic import JsonValue
 
 from looptool.seed.kinds import MONTHS, WEEKDAYS, item_of
 from looptool.seed.pools import pools
-from looptool.seed.surfaces import plain_number
+from looptool.seed.units import plain_number
 from looptool.seed.vocabulary import Param
 
 DATE_FORMAT = re.compile(

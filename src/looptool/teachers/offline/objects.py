@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from random import Random
 from typing import Any
 
-from looptool.seed.surfaces import join_list, say, singular
+from looptool.seed.surfaces import join_list, say
+from looptool.seed.units import singular
 from looptool.teachers.offline.phrase import starts_with_vowel
 from looptool.teachers.offline.sense import Slot
 

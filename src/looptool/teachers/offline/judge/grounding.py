@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from looptool.jsonvalue import shorten
 from looptool.seed.pools import names_of, pools
-from looptool.seed.surfaces import LONG_UNITS
+from looptool.seed.units import LONG_UNITS
 from looptool.teachers.offline.judge.demands import Demand, Path
 from looptool.teachers.offline.judge.evidence import Evidence, Reading
 from looptool.teachers.offline.judge.moments import (
