@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -17,12 +16,10 @@ from looptool.evaluate.averages import Mean, average, average_difference
 from looptool.evaluate.bfcl_multi_turn import MAX_STEPS, converse
 from looptool.evaluate.bfcl_worker import harmless
 from looptool.evaluate.contender import find_contender
-from looptool.evaluate.environment import cache_folder
 from looptool.evaluate.players import EnginePlayer, ServerPlayer, file_name, to_openai
 from looptool.evaluate.results import CategoryResult, SuiteResult
 from looptool.evaluate.suites import Request, engine_player, pick, run_eval
 from looptool.evaluate.table import suite_markdown, suite_rows
-from looptool.evaluate.worker import Worker
 from looptool.models.precision import Precision
 from looptool.records import Message, Mismatch, ToolCall
 from looptool.runs.store import write_records
@@ -380,29 +377,15 @@ def test_only_plain_calls_reach_the_official_eval(
 
 def test_questions_that_never_reached_the_model_are_counted_on_the_page() -> None:
     made = CategoryResult(
-        name="simple", ids=("a",), right=(False,), reasons={"wrong": 1}, unasked=1
+        name="simple",
+        began=(False,),
+        whole=True,
+        ids=("a",),
+        right=(False,),
+        reasons={"wrong": 1},
+        unasked=1,
     )
     shown = SuiteResult(suite="BFCL v3", contender="m", categories=(made,))
     assert "simple: 1 wrong; 1 never reached the model" in suite_markdown([shown], (), [])
     unasked = [Answer(id="a", defect=Mismatch.PROMPT_TOO_LONG), Answer(id="b")]
     assert [answer.was_unasked for answer in unasked] == [True, False]
-
-
-def test_a_cache_folder_means_the_same_from_every_folder(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    assert cache_folder(Path("cache")) == tmp_path / "cache"
-    monkeypatch.setenv("XDG_CACHE_HOME", "xdg")
-    assert cache_folder() == tmp_path / "xdg/looptool"
-
-
-def test_a_checker_that_has_ended_is_named_with_its_log(tmp_path: Path) -> None:
-    script = tmp_path / "ends.py"
-    script.write_text("import sys; sys.stdin.readline()")
-    with (
-        pytest.raises(UserError, match=r"ended early; .*log says why"),
-        Worker(Path(sys.executable), script, "m", tmp_path, tmp_path / "log") as worker,
-    ):
-        for _ in range(3):
-            worker.ask("anything", filler="x" * 100_000)

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from looptool.evaluate import environment
+from looptool.evaluate.environment import cache_folder
 from looptool.work import Silent
 
 
@@ -27,3 +28,12 @@ def test_every_package_is_pinned_and_brings_no_other(
     packages = [word for words in installs for word in words if not word.startswith("-")]
     assert all("==" in package for package in packages)
     assert len({package.partition("==")[0] for package in packages}) == len(packages) > 30
+
+
+def test_a_cache_folder_means_the_same_from_every_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert cache_folder(Path("cache")) == tmp_path / "cache"
+    monkeypatch.setenv("XDG_CACHE_HOME", "xdg")
+    assert cache_folder() == tmp_path / "xdg/looptool"

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import sys
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -92,14 +92,12 @@ def evaluate(
                 unasked = sum(answer.was_unasked for answer in answers)
             folder = out / "result" / player.name
             write_result(folder / f"BFCL_v3_{category}_result.json", results)
-            made.append((category, results, began, unasked))
+            seen = {"began": tuple(began), "whole": limit is None, "unasked": unasked}
+            made.append((category, list(results), seen))
     # A worker of its own: the multi-turn checker remembers conversations by the model's name.
     with Worker(python, SCRIPT, player.name, out / "work", log) as worker:
         scored = [
-            _scored(worker, out, player.name, category, list(results)).model_copy(
-                update={"began": tuple(began), "whole": limit is None, "unasked": unasked}
-            )
-            for category, results, began, unasked in made
+            _scored(worker, out, player.name, category, ids, seen) for category, ids, seen in made
         ]
         result = SuiteResult(
             suite="BFCL v3",
@@ -156,8 +154,9 @@ def _scored(
     name: str,
     category: str,
     ids: Sequence[str],
+    seen: Mapping[str, Any],
 ) -> CategoryResult:
-    """What the checker says."""
+    """What the checker says, beside what was `seen` of the answers."""
     file = out / "result" / name / f"BFCL_v3_{category}_result.json"
     verdict = worker.ask(
         "score", category=category, result=str(file.resolve()), score=str((out / "score").resolve())
@@ -170,4 +169,5 @@ def _scored(
         ids=tuple(ids),
         right=right,
         reasons=dict(Counter(failed.values()).most_common()),
+        **seen,
     )

@@ -139,7 +139,7 @@ class ServerPlayer:
                 try:
                     yield future.result()
                 except openai.BadRequestError as error:
-                    yield self._unasked(asked[future], error)
+                    yield self._answer_to(asked[future], error)
         except openai.OpenAIError as error:
             raise UserError(f"{self.base_url}, model {self.model}: {error}") from None
         except (AttributeError, TypeError, ValueError, httpx2.InvalidURL) as error:
@@ -183,7 +183,7 @@ class ServerPlayer:
             num_tokens=done.usage.completion_tokens if done.usage else 0,
         )
 
-    def _unasked(self, question: Question, error: openai.BadRequestError) -> Answer:
+    def _answer_to(self, question: Question, error: openai.BadRequestError) -> Answer:
         """The answer to a prompt that was refused; the error again if it is not the prompt's."""
         why = _unasked(error)
         if why is None:

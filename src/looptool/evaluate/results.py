@@ -22,8 +22,8 @@ class CategoryResult(Record):
     name: str
     ids: tuple[str, ...]
     right: tuple[bool, ...]
-    began: tuple[bool, ...] = ()
-    whole: bool = False
+    began: tuple[bool, ...]
+    whole: bool
     reasons: dict[str, int]
     unasked: int = 0
     process: float | None = None

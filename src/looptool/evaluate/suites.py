@@ -95,6 +95,7 @@ def run_eval(request: Request, progress: Progress) -> tuple[list[SuiteResult], A
 
 
 def _refuse(request: Request, options: Sequence[str], beside: str) -> None:
+    """UserError if one of the options is given that would do nothing `beside` another."""
     for option in options:
         if getattr(request, option) is not None:
             raise UserError(f"--{option.replace('_', '-')} is not for {beside}: leave it out")
@@ -102,18 +103,21 @@ def _refuse(request: Request, options: Sequence[str], beside: str) -> None:
 
 def _on_equal_terms(request: Request, cache: Path) -> list[Contender]:
     """A run, and what it is held against: a model in the run's format, both with its limits."""
-    first = find_contender(request.model, cache, request.checkpoint, request.format)
-    found = [first]
+    found = [find_contender(request.model, cache, request.checkpoint, request.format)]
     if request.against:
         found.append(find_contender(request.against, cache, None, request.format))
-        if found[1].home is None:
-            format = request.format or first.policy.format
-            found[1] = find_contender(request.against, cache, None, format)
-    limits = {
-        "max_prompt_tokens": first.policy.max_prompt_tokens,
-        "max_new_tokens": request.max_new_tokens or first.policy.max_new_tokens,
+    terms = found[0].policy
+    limits: dict[str, object] = {
+        "max_prompt_tokens": terms.max_prompt_tokens,
+        "max_new_tokens": request.max_new_tokens or terms.max_new_tokens,
     }
-    return [replace(one, policy=one.policy.model_copy(update=limits)) for one in found]
+    spoken = {"format": request.format or terms.format}
+    return [
+        replace(
+            one, policy=one.policy.model_copy(update=limits if one.home else {**limits, **spoken})
+        )
+        for one in found
+    ]
 
 
 def pick(

@@ -85,6 +85,5 @@ def point_at(link: Link, result: str, rng: Random) -> tuple[str, str] | None:
         cheapest = min(things, key=lambda thing: float(thing[price]))
         if sum(thing[price] == cheapest[price] for thing in things) == 1:
             return f"the cheapest {noun}", str(cheapest[link.field])
-    return rng.choice((f"the first {noun}", f"the first {noun} you find")), str(
-        things[0][link.field]
-    )
+    words = rng.choice((f"the first {noun}", f"the first {noun} you find"))
+    return words, str(things[0][link.field])
