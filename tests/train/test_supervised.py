@@ -14,7 +14,13 @@ from looptool.errors import UserError
 from looptool.records import Checkpoint, Label, Sample
 from looptool.train import supervised
 from looptool.train.schedule import warmup_then_decay
-from looptool.train.supervised import groups_of, supervise, supervised_step
+from looptool.train.supervised import (
+    WORDING,
+    groups_of,
+    supervise,
+    supervised_step,
+    token_weights,
+)
 from looptool.train.trainable import trainable
 from looptool.work import Silent
 
@@ -40,6 +46,11 @@ def test_every_call_counts_as_much_as_an_answer_in_words(
     if alone:
         refusal = refusal.model_copy(update={"tools": samples[1].tools})
     assert loss(calls, refusal) == pytest.approx((3 * loss(calls) + loss(refusal)) / 4, rel=1e-4)
+
+
+def test_how_an_answer_is_put_weighs_less_than_that_nothing_is_called() -> None:
+    assert token_weights(4, calls=0) == [1 / 4, *[WORDING / 4] * 3] and 0 < WORDING < 0.5
+    assert token_weights(4, calls=2) == [2 / 4] * 4
 
 
 def test_the_learning_rate_climbs_to_its_peak_and_sinks_to_nothing() -> None:

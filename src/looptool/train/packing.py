@@ -23,14 +23,14 @@ _CALL_PAIRS = 64**2
 class Group:
     """A prefix (at least one token) and branches that continue it.
 
-    The last `scored[i]` tokens of branch i are those whose log-probs are wanted. `moves[i]` says
-    for how many moves they stand in a supervised mean.
+    The last `scored[i]` tokens of branch i are those whose log-probs are wanted. `calls[i]` says
+    how many calls they are, 0 for an answer in words; a supervised mean weighs them by it.
     """
 
     prefix: Sequence[int]
     branches: Sequence[Sequence[int]]
     scored: Sequence[int]
-    moves: Sequence[int] = ()
+    calls: Sequence[int] = ()
 
     @classmethod
     def of_completions(cls, prompt: Sequence[int], completions: Sequence[Sequence[int]]) -> Group:
@@ -39,10 +39,10 @@ class Group:
 
     def apart(self) -> list[Group]:
         """Each branch as a group of its own, behind its own copy of the prefix."""
-        moves = self.moves or [1] * len(self.branches)
+        calls = self.calls or [1] * len(self.branches)
         return [
             Group(self.prefix, [branch], [scored], [num])
-            for branch, scored, num in zip(self.branches, self.scored, moves, strict=True)
+            for branch, scored, num in zip(self.branches, self.scored, calls, strict=True)
         ]
 
     @property

@@ -39,6 +39,9 @@ ROW_TOKENS = 2048
 """Tokens forwarded at once: enough for the matrix products, some 1 MB of activations each."""
 FAMILY = 12
 """At most so many samples share one copy of their tools: a batch should not be all alike."""
+WORDING = 0.2
+"""What a token of an answer in words weighs after the first. The first is the decision not to call;
+how it is put is never scored, and at full weight it makes most of the gradient's noise."""
 _SECONDS_BETWEEN_CHECKPOINTS = 180.0
 _WARMUP_SHARE = 0.1
 _WARMUP_STEPS = 10
@@ -178,27 +181,34 @@ def supervised_step(
 ) -> float:
     """One update on the negative log-likelihood a token, averaged over moves; the mean before it.
 
-    A move is a call, or an answer without one, and all of them count alike. In a mean over all
-    tokens a short refusal would have a fifth of the weight of a call, and in one over completions
-    four calls at once no more than one.
+    A move is a call, or an answer without one, and all of them count alike, but for the wording of
+    answers (`token_weights`). In a mean over all tokens a short refusal would have a fifth of the
+    weight of a call, and in one over completions four calls at once no more than one.
     """
     import torch
 
-    num_moves = sum(sum(group.moves) for group in batch)
+    num_moves = sum(max(1, calls) for group in batch for calls in group.calls)
     total = 0.0
     for row in rows(batch, ROW_TOKENS):
         logps_N = score(model, row)
         weights = [
-            moves / length
+            weight
             for group in row
-            for length, moves in zip(group.scored, group.moves, strict=True)
-            for _ in range(length)
+            for length, calls in zip(group.scored, group.calls, strict=True)
+            for weight in token_weights(length, calls)
         ]
         loss = -(logps_N * torch.tensor(weights, device=logps_N.device)).sum() / num_moves
         loss.backward()  # type: ignore[no-untyped-call]
         total += float(loss.detach())
     optimizer.step()
     return total
+
+
+def token_weights(length: int, calls: int) -> list[float]:
+    """Weights of a completion's tokens: `calls` in all, or at most 1 for words (no calls)."""
+    if calls:
+        return [calls / length] * length
+    return [1 / length, *[WORDING / length] * (length - 1)]
 
 
 def rows(groups: Sequence[Group], limit: int) -> Iterator[list[Group]]:
@@ -219,7 +229,7 @@ class Example(NamedTuple):
     tools: str
     prompt: list[int]
     completion: list[int]
-    moves: int
+    calls: int
 
 
 def _example(chat: ChatFormat, sample: Sample, policy: PolicyConfig) -> Example | None:
@@ -228,7 +238,7 @@ def _example(chat: ChatFormat, sample: Sample, policy: PolicyConfig) -> Example 
     if len(prompt) > policy.max_prompt_tokens or len(completion) > policy.max_new_tokens:
         return None
     tools = " ".join(tool.hash() for tool in sample.tools)
-    return Example(tools, prompt, completion, max(1, len(sample.label.calls)))
+    return Example(tools, prompt, completion, len(sample.label.calls))
 
 
 def epoch(
@@ -252,5 +262,5 @@ def _group(family: Sequence[Example]) -> Group:
         prefix=low[:shared],
         branches=[[*example.prompt[shared:], *example.completion] for example in family],
         scored=[len(example.completion) for example in family],
-        moves=[example.moves for example in family],
+        calls=[example.calls for example in family],
     )
