@@ -6,6 +6,7 @@ import copy
 import json
 import logging
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from types import SimpleNamespace
 from typing import Any
@@ -216,3 +217,23 @@ def test_an_address_that_is_none_is_one_line() -> None:
 def test_half_a_character_of_a_server_can_be_kept() -> None:
     answer = only(saying(chat({"role": "assistant", "content": "a\ud800b"})), question("text"))
     assert answer.text == "a?b" and answer.model_dump_json()
+
+
+def test_who_leaves_waits_for_no_server(monkeypatch: pytest.MonkeyPatch) -> None:
+    answered, asked = threading.Event(), []
+
+    def ask(player: ServerPlayer, question: Question) -> Answer:
+        asked.append(question)
+        if len(asked) > 1:
+            assert answered.wait(20)
+        return Answer(id=question.id)
+
+    monkeypatch.setattr(ServerPlayer, "_ask", ask)
+    questions = [question("text", id=str(n)) for n in range(20)]
+    answers = ServerPlayer("http://server/v1", "m", concurrency=3).answer(questions)
+    next(iter(answers))
+    began = time.monotonic()
+    answers.close()  # type: ignore[attr-defined]
+    assert time.monotonic() - began < 5
+    answered.set()
+    assert len(asked) <= 4, "three under way, and none begun afterwards"

@@ -6,8 +6,10 @@ import logging
 import os
 import re
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import suppress
 from functools import cache, cached_property
+from queue import Empty, SimpleQueue
+from threading import Thread
 from typing import TYPE_CHECKING, Any
 
 from looptool.errors import UserError
@@ -132,14 +134,14 @@ class ServerPlayer:
         import httpx2
         import openai
 
-        pool = ThreadPoolExecutor(self.concurrency)
         try:
-            asked = {pool.submit(self._ask, question): question for question in questions}
-            for future in as_completed(asked):
-                try:
-                    yield future.result()
-                except openai.BadRequestError as error:
-                    yield self._answer_to(asked[future], error)
+            for question, answer in self._answered(questions):
+                if isinstance(answer, openai.BadRequestError):
+                    yield self._answer_to(question, answer)
+                elif isinstance(answer, Exception):
+                    raise answer
+                else:
+                    yield answer
         except openai.OpenAIError as error:
             raise UserError(f"{self.base_url}, model {self.model}: {error}") from None
         except (AttributeError, TypeError, ValueError, httpx2.InvalidURL) as error:
@@ -148,11 +150,38 @@ class ServerPlayer:
                 f"({type(error).__name__}: {' '.join(str(error).split())[:100]}); "
                 "the address ends in /v1, as a rule"
             ) from None
-        except KeyboardInterrupt:
-            self._client.close()  # what is under way would be waited for
-            raise
+
+    def _answered(
+        self, questions: Sequence[Question]
+    ) -> Iterator[tuple[Question, Answer | Exception]]:
+        """Each question with what came of it, as they come, `concurrency` at a time.
+
+        In daemon threads and not a pool, which would wait at an end by Ctrl-C for a server that
+        does not answer.
+        """
+        left: SimpleQueue[Question] = SimpleQueue()
+        done: SimpleQueue[tuple[Question, Answer | Exception]] = SimpleQueue()
+        for question in questions:
+            left.put(question)
+
+        def work() -> None:
+            with suppress(Empty):
+                while True:
+                    question = left.get_nowait()
+                    try:
+                        done.put((question, self._ask(question)))
+                    except Exception as error:
+                        done.put((question, error))
+
+        for _ in range(min(self.concurrency, len(questions))):
+            Thread(target=work, daemon=True).start()
+        try:
+            for _ in questions:
+                yield done.get()
         finally:
-            pool.shutdown(wait=True, cancel_futures=True)
+            with suppress(Empty):
+                while True:
+                    left.get_nowait()
 
     def _ask(self, question: Question) -> Answer:
         extra: dict[str, Any] = {}
