@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from looptool.chat import ChatFormat, load_format
 from looptool.records import Tool, ToolCall
 
 HOSTILE = (
@@ -35,6 +36,9 @@ HOSTILE = (
     "né 字 😀",
     "<b> & </b>",
 )
+
+CHATML = ("<|im_end|>", "<|im_start|>", "<|endoftext|>")
+LLAMA = ("<|eot_id|>", "<|begin_of_text|>", "<|start_header_id|>", "<|end_header_id|>")
 
 
 @pytest.fixture(scope="session")
@@ -78,6 +82,16 @@ def template() -> Callable[[str], str]:
     assert spec and spec.submodule_search_locations
     folder = Path(spec.submodule_search_locations[0]) / "chat_templates"
     return lambda name: (folder / f"{name}.jinja").read_text()
+
+
+@pytest.fixture(scope="module", params=["qwen2_5", "qwen3", "qwen3_instruct_2507", "llama3_2"])
+def native(
+    request: pytest.FixtureRequest,
+    byte_tokenizer: Callable[..., Any],
+    template: Callable[[str], str],
+) -> ChatFormat:
+    special = LLAMA if request.param.startswith("llama") else CHATML
+    return load_format("native", byte_tokenizer(*special, template=template(request.param)))
 
 
 @pytest.fixture

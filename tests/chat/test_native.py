@@ -13,7 +13,7 @@ from looptool.chat.hermes import Hermes
 from looptool.chat.reading import read_bare
 from looptool.records import Label, Message, Mismatch, Tool, ToolCall
 
-from .conftest import HOSTILE
+from .conftest import CHATML, HOSTILE, LLAMA
 
 CALL = ToolCall(name="get_weather", arguments={"city": "Oslo"})
 USER = Message(role="user", content="What is the weather in Oslo?")
@@ -24,18 +24,6 @@ TALK = [
     Message(role="assistant", content="Rain."),
     USER,
 ]
-CHATML = ("<|im_end|>", "<|im_start|>", "<|endoftext|>")
-LLAMA = ("<|eot_id|>", "<|begin_of_text|>", "<|start_header_id|>", "<|end_header_id|>")
-
-
-@pytest.fixture(scope="module", params=["qwen2_5", "qwen3", "qwen3_instruct_2507", "llama3_2"])
-def native(
-    request: pytest.FixtureRequest,
-    byte_tokenizer: Callable[..., Any],
-    template: Callable[[str], str],
-) -> ChatFormat:
-    special = LLAMA if request.param.startswith("llama") else CHATML
-    return load_format("native", byte_tokenizer(*special, template=template(request.param)))
 
 
 @pytest.fixture(scope="module")

@@ -200,6 +200,8 @@ def test_a_server_that_is_not_there_is_one_line() -> None:
         ({"suite": "acebench"}, "--acebench PATH"),
         ({"suite": "heldout", "base_url": "http://x/v1"}, "--base-url"),
         ({"suite": "heldout", "categories": "simple"}, "--categories"),
+        ({"suite": "heldout", "guided": True}, "--guided"),
+        ({"base_url": "http://x/v1", "guided": True}, "--guided"),
         ({"base_url": "http://x/v1", "checkpoint": "base"}, "--checkpoint"),
         ({"base_url": "http://x/v1", "format": "native"}, "--format"),
         ({"base_url": "http://x/v1", "against": "m"}, "--against m: it is the same"),

@@ -65,8 +65,13 @@ class Scripted:
         self.model = SimpleNamespace(config=LlamaConfig(max_position_embeddings=1024))
 
     def generate(
-        self, prompts: Sequence[Sequence[int]], sampling: Sampling, watch: Any = None
+        self,
+        prompts: Sequence[Sequence[int]],
+        sampling: Sampling,
+        watch: Any = None,
+        guides: Any = None,
     ) -> Iterator[list[Completion]]:
+        self.guides = guides
         for at, prompt in enumerate(prompts):
             asked = self.tokenizer.decode(prompt).rpartition("Say: ")[2].partition("<|im_end|>")[0]
             output = self.tokenizer(OUTPUTS[asked], add_special_tokens=False)["input_ids"]
@@ -108,6 +113,22 @@ def test_an_output_scores_the_same_in_this_process_and_behind_a_server(
         assert (here.calls, here.text) == (there.calls, there.text), said
         assert here.as_message() == there.as_message(), said
         assert here.num_tokens == there.num_tokens, said
+
+
+def test_a_guided_player_holds_calls_to_the_question_s_tools(tiny_tokenizer: Any) -> None:
+    engine: Any = Scripted(tiny_tokenizer, "hermes")
+    free, guided = (EnginePlayer("tiny", "1", lambda: engine, 300, held) for held in (False, True))
+    assert guided.name == "tiny-guided" and guided.identity != free.identity
+    only(free, question("sound", Tool(name="get")))
+    assert not engine.guides
+    list(guided.answer([question("sound", Tool(name="get")), question("text")]))
+    guide, none = list[Any](engine.guides)
+    assert none is None
+    call, other = (
+        tiny_tokenizer(f'<tool_call>\n{{"name": "{name}"')["input_ids"] for name in ("get", "put")
+    )
+    assert guide.fork().admit(call) == len(call)
+    assert guide.fork().admit(other) < len(other)
 
 
 def test_sound_calls_before_one_that_breaks_stand_and_the_rest_is_text(

@@ -17,6 +17,7 @@ import pytest
 from looptool.chat import load_format
 from looptool.errors import UserError
 from looptool.models.engine import Completion, Sampling, Watch
+from looptool.models.guide import Guide
 from looptool.serve import server as serving
 from looptool.serve.server import ChatServer
 
@@ -47,13 +48,19 @@ class ScriptedEngine:
         self.output = "Sunny."
         self.batches: list[list[str]] = []
         self.sampling: list[Sampling] = []
+        self.guides: list[Guide | None] = []
         self.go = threading.Event()
         self.go.set()
 
     def generate(
-        self, prompts: Sequence[Sequence[int]], sampling: Sampling, watch: Watch
+        self,
+        prompts: Sequence[Sequence[int]],
+        sampling: Sampling,
+        watch: Watch,
+        guides: Sequence[Guide | None],
     ) -> Iterator[list[Completion]]:
         self.go.wait(10)
+        self.guides = list(guides)
         self.batches.append([self.tokenizer.decode(ids) for ids in prompts])
         self.sampling.append(sampling)
         if self.output == "break":
@@ -116,6 +123,64 @@ def test_parallel_calls_come_back_as_tool_calls(
     assert len({c.id for c in choice.message.tool_calls}) == 2
     assert '"get_weather"' in engine.batches[0][0], "the model is shown the tools"
     assert done.usage.total_tokens == done.usage.prompt_tokens + done.usage.completion_tokens
+
+
+def named(name: str) -> dict[str, Any]:
+    return {"type": "function", "function": {"name": name}}
+
+
+STRICT: Any = {**WEATHER, "function": {**WEATHER["function"], "strict": True}}
+LOOK_UP: Any = {"type": "function", "function": {"name": "look_up"}}
+
+
+@pytest.mark.parametrize(
+    ("asked", "passes", "stops"),
+    [
+        ({"tools": [WEATHER]}, [], []),
+        ({"tools": [STRICT]}, ["Sunny.", TWO_CALLS], [TWO_CALLS.replace('"Oslo"', "7")]),
+        ({"tools": [WEATHER], "tool_choice": "required"}, [TWO_CALLS], ["Sunny."]),
+        (
+            {"tools": [STRICT], "parallel_tool_calls": False},
+            [TWO_CALLS.partition("\n<tool_call>\n{")[0]],
+            [TWO_CALLS],
+        ),
+        (
+            {"tools": [WEATHER, LOOK_UP], "tool_choice": named("look_up")},
+            ['<tool_call>\n{"name": "look_up", "arguments": {}}\n</tool_call>'],
+            [TWO_CALLS, "Sunny."],
+        ),
+    ],
+)  # fmt: skip
+def test_strict_tools_and_required_calls_are_guided(
+    client: openai.OpenAI,
+    engine: ScriptedEngine,
+    asked: dict[str, Any],
+    passes: list[str],
+    stops: list[str],
+) -> None:
+    chat(client, **asked)
+    (guide,) = engine.guides
+    assert (guide is None) == (not passes)
+
+    def admits(text: str) -> bool:
+        assert guide is not None
+        ids = [*engine.tokenizer(text)["input_ids"], engine.tokenizer.eos_token_id]
+        return guide.fork().admit(ids) == len(ids)
+
+    assert all(map(admits, passes)) and not any(map(admits, stops))
+
+
+def test_a_guided_server_holds_every_call_to_its_schema(
+    running: tuple[ChatServer, ScriptedEngine],
+    client: openai.OpenAI,
+    engine: ScriptedEngine,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(running[0], "guided", True)
+    chat(client, tools=[WEATHER])
+    assert engine.guides[0] is not None
+    chat(client)
+    assert engine.guides == [None]
 
 
 def test_tool_choice_none_hides_the_tools_and_makes_no_call(
@@ -242,7 +307,9 @@ def test_requests_that_wait_together_are_one_batch(
         ({"temperature": 9}, 400, "temperature"),
         ({"max_tokens": 100_000}, 400, "context is 4096 tokens"),
         ({"messages": [{"role": "user", "content": "word " * 9000}]}, 400, "the prompt has"),
-        ({"tool_choice": "required", "tools": [WEATHER]}, 400, "tool_choice"),
+        ({"tool_choice": "required"}, 400, "no tools are given"),
+        ({"tool_choice": "any", "tools": [WEATHER]}, 400, "tool_choice"),
+        ({"tool_choice": named("fly"), "tools": [WEATHER]}, 400, 'no tool "fly" is given'),
         ({"response_format": {"type": "json_object"}}, 400, "response_format"),
         ({"top_logprobs": 3, "logprobs": True}, 400, "top_logprobs"),
         ({"model": "gpt-9"}, 404, "it is called tiny"),

@@ -81,7 +81,7 @@ class SteppingEngine:
         self.batches.clear()
 
     def generate(
-        self, prompts: Sequence[Sequence[int]], sampling: Sampling, watch: Watch
+        self, prompts: Sequence[Sequence[int]], sampling: Sampling, watch: Watch, guides: Any
     ) -> Iterator[list[Completion]]:
         self.batches.append(len(prompts))
         outputs = [

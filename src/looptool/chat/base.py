@@ -17,6 +17,7 @@ class ChatFormat(Protocol):
     """
 
     name: str
+    tokenizer: Any
     stop_ids: frozenset[int]
     """The tokens that end the model's turn."""
 

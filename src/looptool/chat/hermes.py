@@ -40,7 +40,7 @@ class Hermes:
     name = "hermes"
 
     def __init__(self, tokenizer: Any) -> None:
-        self._tokenizer = tokenizer
+        self.tokenizer = tokenizer
         one_token = len(encode(tokenizer, "<|im_end|>")) == 1
         self._end = "<|im_end|>" if one_token else tokenizer.eos_token
         if not self._end:
@@ -88,15 +88,15 @@ class Hermes:
 
     def prompt_ids(self, tools: Sequence[Tool], messages: Sequence[Message]) -> list[int]:
         """The tokens of the prompt."""
-        return encode(self._tokenizer, self.prompt(tools, messages))
+        return encode(self.tokenizer, self.prompt(tools, messages))
 
     def completion_ids(self, label: Label) -> list[int]:
         """The tokens of the completion, the end of the turn included."""
-        return encode(self._tokenizer, self.completion(label))
+        return encode(self.tokenizer, self.completion(label))
 
     def decode(self, ids: Sequence[int]) -> str:
         """The text of the model's tokens."""
-        return decode(self._tokenizer, ids)
+        return decode(self.tokenizer, ids)
 
     def _system(self, tools: Sequence[Tool], given: str) -> str:
         parts = []

@@ -30,7 +30,7 @@ class Native:
     name = "native"
 
     def __init__(self, tokenizer: Any) -> None:
-        self._tokenizer = tokenizer
+        self.tokenizer = tokenizer
         known = control_tokens(tokenizer)
         self._escape = Escaper(known)
         self._stops = sorted(known & (_TURN_ENDS | {tokenizer.eos_token}))
@@ -64,7 +64,7 @@ class Native:
         if not after.startswith(before):
             raise self._unfit("has a chat template whose turns do not begin with its prompt")
         said = after[len(before) :].rstrip("\n")
-        return said if said.endswith(tuple(self._stops)) else said + str(self._tokenizer.eos_token)
+        return said if said.endswith(tuple(self._stops)) else said + str(self.tokenizer.eos_token)
 
     def parse(self, text: str) -> ParsedOutput:
         """Reads calls as this template writes them."""
@@ -86,15 +86,15 @@ class Native:
 
     def prompt_ids(self, tools: Sequence[Tool], messages: Sequence[Message]) -> list[int]:
         """The tokens of the prompt."""
-        return encode(self._tokenizer, self.prompt(tools, messages))
+        return encode(self.tokenizer, self.prompt(tools, messages))
 
     def completion_ids(self, label: Label) -> list[int]:
         """The tokens of the completion, the end of the turn included."""
-        return encode(self._tokenizer, self.completion(label))
+        return encode(self.tokenizer, self.completion(label))
 
     def decode(self, ids: Sequence[int]) -> str:
         """The text of the model's tokens."""
-        return decode(self._tokenizer, ids)
+        return decode(self.tokenizer, ids)
 
     def _learn_to_read(self) -> None:
         """Finds the way to write names and to read calls that brings a call back unchanged."""
@@ -109,13 +109,13 @@ class Native:
         functions = [{"type": "function", "function": tool.as_function()} for tool in tools]
         calls = [[call.model_dump() for call in message.tool_calls] for message in messages]
         # Stands for the backslash of the unicode escapes, until the template has written JSON.
-        backslash = _absent_from(str((self._tokenizer.chat_template, functions, messages)))
+        backslash = _absent_from(str((self.tokenizer.chat_template, functions, messages)))
         chat = [
             self._message(message, message_calls, backslash)
             for message, message_calls in zip(messages, calls, strict=True)
         ]
         try:
-            text: str = self._tokenizer.apply_chat_template(
+            text: str = self.tokenizer.apply_chat_template(
                 chat,
                 tools=self._escape.mark(functions, backslash) or None,
                 tokenize=False,
@@ -149,7 +149,7 @@ class Native:
         return marked
 
     def _unfit(self, what: str) -> UserError:
-        model = self._tokenizer.name_or_path or "this model"
+        model = self.tokenizer.name_or_path or "this model"
         return UserError(f'the tokenizer of {model} {what}: set format = "hermes"')
 
 

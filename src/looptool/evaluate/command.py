@@ -23,6 +23,10 @@ Format = Annotated[
     typer.Option(help="Chat format, hermes or native; a run's own unless given."),
 ]
 
+Guided = Annotated[
+    bool, typer.Option("--guided", help="Guided decoding: hold calls to their tools' schemas.")
+]
+
 
 def evaluate(
     model: Model,
@@ -57,6 +61,7 @@ def evaluate(
             show_default=False,
         ),
     ] = None,
+    guided: Guided = False,
     acebench: Annotated[
         Optional[Path],  # noqa: UP045
         typer.Option(help="A local clone of ACEBench."),
@@ -93,6 +98,7 @@ def evaluate(
         user_model=user_model,
         cache=cache,
         max_new_tokens=max_new_tokens,
+        guided=guided,
     )
     results, averages, page = run_eval(request, Shown())
     console = Console(highlight=False)

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     import openai
 
     from looptool.models.engine import Engine
+    from looptool.models.guide import Guides
 
 logger = logging.getLogger(__name__)
 
@@ -49,15 +50,26 @@ class EnginePlayer:
         identity: str,
         load: Callable[[], Engine],
         max_new_tokens: int = MAX_NEW_TOKENS,
+        guided: bool = False,
     ) -> None:
-        self.name = file_name(name)
-        self.identity = content_hash([identity, max_new_tokens, _READING])
+        """With `guided`, calls are held to their tools' schemas."""
+        self.name = file_name(f"{name}-guided" if guided else name)
+        self.identity = content_hash(
+            [identity, max_new_tokens, _READING] + (["guided"] if guided else [])
+        )
         self.max_new_tokens = max_new_tokens
+        self.guided = guided
         self._load = load
 
     @cached_property
     def engine(self) -> Engine:
         return self._load()
+
+    @cached_property
+    def _guides(self) -> Guides:
+        from looptool.models.guide import Guides
+
+        return Guides(self.engine.format)
 
     @cached_property
     def longest_prompt(self) -> int:
@@ -94,7 +106,9 @@ class EnginePlayer:
             else:
                 asked.append((question, prompt))
         sampling = Sampling(max_new_tokens=self.max_new_tokens)
-        for (done,) in self.engine.generate([prompt for _, prompt in asked], sampling):
+        guides = [self._guides.moves(one.tools) for one, _ in asked] if self.guided else None
+        prompts = [prompt for _, prompt in asked]
+        for (done,) in self.engine.generate(prompts, sampling, guides=guides):
             question, prompt = asked[done.prompt]
             yield from_output(question, format, prompt, done.ids)
 

@@ -39,6 +39,7 @@ class Request:
     user_model: str | None = None
     cache: Path | None = None
     max_new_tokens: int | None = None
+    guided: bool = False
 
 
 def run_eval(request: Request, progress: Progress) -> tuple[list[SuiteResult], Averages, Path]:
@@ -51,13 +52,14 @@ def run_eval(request: Request, progress: Progress) -> tuple[list[SuiteResult], A
     if request.limit is not None and request.limit < 1:
         raise UserError("--limit must be at least 1")
     if request.base_url:
-        _refuse(request, ("checkpoint", "format"), "--base-url, whose server has them")
+        _refuse(request, ("checkpoint", "format", "guided"), "--base-url, whose server has them")
     cache = cache_folder(request.cache)
     out = _folder(request)
     if request.suite == "heldout":
         from looptool.evaluate.held_out import evaluate_held_out
 
         _refuse(request, ("base_url", "categories"), "--suite heldout, which needs a run")
+        _refuse(request, ("guided",), "--suite heldout, which asks as the probe does")
         found = _on_equal_terms(request, cache)
         with _locked(out):
             results = evaluate_held_out(found, request.limit, out, progress)
@@ -97,7 +99,7 @@ def run_eval(request: Request, progress: Progress) -> tuple[list[SuiteResult], A
 def _refuse(request: Request, options: Sequence[str], beside: str) -> None:
     """UserError if one of the options is given that would do nothing `beside` another."""
     for option in options:
-        if getattr(request, option) is not None:
+        if getattr(request, option) not in (None, False):
             raise UserError(f"--{option.replace('_', '-')} is not for {beside}: leave it out")
 
 
@@ -148,7 +150,7 @@ def _players(request: Request, cache: Path) -> list[Player]:
         else:
             checkpoint = request.checkpoint if at == 0 else None
             contender = find_contender(name, cache, checkpoint, request.format)
-            players.append(engine_player(contender, tokens))
+            players.append(engine_player(contender, tokens, request.guided))
     if len({player.identity for player in players}) < len(players):
         raise UserError(f"--against {request.against}: it is the same model; give another")
     return players
@@ -172,7 +174,7 @@ def _user(request: Request) -> ServerPlayer | None:
     return ServerPlayer(request.user_base_url, request.user_model, USER_TOKENS)
 
 
-def engine_player(contender: Contender, max_new_tokens: int) -> EnginePlayer:
+def engine_player(contender: Contender, max_new_tokens: int, guided: bool = False) -> EnginePlayer:
     """The contender's own engine; it is loaded at the first question."""
     from looptool.models.engine import load_engine
     from looptool.models.load import model_hash
@@ -184,6 +186,7 @@ def engine_player(contender: Contender, max_new_tokens: int) -> EnginePlayer:
         identity,
         lambda: load_engine(contender.policy, contender.checkpoint),
         max_new_tokens,
+        guided,
     )
 
 
@@ -220,6 +223,8 @@ def _finish(
         notes.append(
             f"A subset: the first {request.limit} questions of each category. No official figure."
         )
+    if request.guided:
+        notes.append("Guided decoding: calls were held to their tools' schemas.")
     kept = [keep(result, order, out) for result in results]
     pages = [[result] for result in kept]
     if len(kept) > 1:

@@ -271,3 +271,11 @@ def _two(like: torch.Tensor, *shape: int) -> tuple[torch.Tensor, torch.Tensor]:
 
 
 AttentionInterface.register(NAME, attend)
+
+
+def bytes_per_token(model: PreTrainedModel) -> int:
+    """Size of one token's keys and values in all layers."""
+    config = model.config.get_text_config()
+    heads = getattr(config, "num_key_value_heads", None) or config.num_attention_heads
+    size = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
+    return int(2 * config.num_hidden_layers * heads * size * model.dtype.itemsize)

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from looptool.chat.base import ChatFormat
     from looptool.models.attention import GroupKeys
+    from looptool.models.guide import Guide
 
 logger = logging.getLogger(__name__)
 
@@ -75,6 +76,7 @@ class _Row:
 
     completion: Completion
     text: Text
+    guide: Guide | None = None
 
 
 Watch = Callable[[int, list[Completion]], bool]
@@ -93,12 +95,16 @@ class Engine:
         self.max_rows = max_rows
 
     def generate(
-        self, prompts: Sequence[Sequence[int]], sampling: Sampling, watch: Watch | None = None
+        self,
+        prompts: Sequence[Sequence[int]],
+        sampling: Sampling,
+        watch: Watch | None = None,
+        guides: Sequence[Guide | None] | None = None,
     ) -> Iterator[list[Completion]]:
         """For each prompt, in any order and as they are finished, its `num_samples` completions.
 
         Greedy completions do not depend on what else is in the batch but for rounding. `watch` sees
-        them grow.
+        them grow. A prompt's guide, if it has one, says what may be said after it.
         """
         import torch
 
@@ -108,7 +114,7 @@ class Engine:
             return
         grad = torch.no_grad() if any(p.requires_grad for p in self.model.parameters()) else None
         with grad or torch.inference_mode(), decoding(self.model):
-            yield from _Batch(self, prompts, sampling, watch).run()
+            yield from _Batch(self, prompts, sampling, watch, guides).run()
 
     def generate_all(
         self, prompts: Sequence[Sequence[int]], sampling: Sampling
@@ -127,21 +133,23 @@ class _Batch:
         prompts: Sequence[Sequence[int]],
         sampling: Sampling,
         watch: Watch | None,
+        guides: Sequence[Guide | None] | None,
     ) -> None:
         import torch
 
-        from looptool.models.attention import GroupKeys
+        from looptool.models.attention import GroupKeys, bytes_per_token
 
         self.model = engine.model
         self.stop_ids = engine.format.stop_ids
         self.prompts = prompts
         self.sampling = sampling
         self.watch = watch
+        self.guides = guides or [None] * len(prompts)
         self.device = next(engine.model.parameters()).device
         self.waiting = in_order(prompts)[::-1]
         group = sampling.num_samples
         width = max(len(prompt) for prompt in prompts)
-        room = CACHE_BYTES // (width * _bytes_per_token(engine.model))
+        room = CACHE_BYTES // (width * bytes_per_token(engine.model))
         slots = max(1, min(len(prompts), engine.max_rows // group, room))
         self.keys: GroupKeys = GroupKeys(slots, group, width, self.device)
         self.slots: list[list[Completion] | None] = [None] * slots
@@ -172,10 +180,16 @@ class _Batch:
             self.slots[slot] = group
             places: Places = {}
             read = Text.of_prompt(self.prompts[prompt], [places]).tokens
-            texts = (Text(read, [places, self.said]) for _ in group)
-            self.rows[slot] = [_Row(*pair) for pair in zip(group, texts, strict=True)]
+            guide = self.guides[prompt]
+            rows = [
+                _Row(each, Text(read, [places, self.said]), guide and guide.fork())
+                for each in group
+            ]
+            self.rows[slot] = list(rows)
             ids_1G, logps_1G = self._choose(logits_1V, len(group))
-            self._note(slot, ids_1G.T.tolist(), logps_1G.T.tolist())
+            first = zip(rows, ids_1G.T.tolist(), logps_1G.T.tolist(), strict=True)
+            held = [self._hold(row, ids, logps, logits_1V) for row, ids, logps in first]
+            self._note(slot, *map(list, zip(*held, strict=True)))
         yield from self._finished()
 
     def _next_prompt(self) -> int | None:
@@ -228,22 +242,48 @@ class _Batch:
             use_cache=False,
             keys=self.keys,
         )
-        ids_N1, logps_N1 = self._choose(out.logits[0].float(), 1)
-        ids, logps = iter(ids_N1[:, 0].tolist()), iter(logps_N1[:, 0].tolist())
-        chosen = [[next(ids) for _ in tokens] for tokens in taken]
-        scores = [[next(logps) for _ in tokens] for tokens in taken]
-        # What stands behind a draft that was not chosen was computed after the wrong token.
-        kept = [
-            1 + _common(draft, ours) if ours else 0
-            for draft, ours in zip(drafts, chosen, strict=True)
-        ]
-        self.keys.end_step(kept)
-        for draft, read, num in zip(found, drafts, kept, strict=True):
-            self.odds.learn(draft.match, len(read), num - 1)
+        logits_NV = out.logits[0].float()
+        ids_N1, logps_N1 = self._choose(logits_NV, 1)
+        ids, logps = ids_N1[:, 0].tolist(), logps_N1[:, 0].tolist()
+        chosen: list[list[int]] = []
+        scores: list[list[float]] = []
+        start = 0
+        for row, tokens in zip(rows, taken, strict=True):
+            ours, theirs = ids[start : start + len(tokens)], logps[start : start + len(tokens)]
+            # What stands behind a draft that was not chosen was computed after the wrong token.
+            kept = 1 + _common(tokens[1:], ours) if ours else 0
+            ours, theirs = self._hold(row, ours[:kept], theirs[:kept], logits_NV[start:])
+            chosen.append(ours)
+            scores.append(theirs)
+            start += len(tokens)
+        self.keys.end_step([len(ours) for ours in chosen])
+        for draft, read, ours in zip(found, drafts, chosen, strict=True):
+            self.odds.learn(draft.match, len(read), len(ours) - 1)
         group = len(self.rows[0])
         for slot in range(len(self.slots)):
-            these = range(slot * group, (slot + 1) * group)
-            self._note(slot, [chosen[at][: kept[at]] for at in these], [scores[at] for at in these])
+            these = slice(slot * group, (slot + 1) * group)
+            self._note(slot, chosen[these], scores[these])
+
+    def _hold(
+        self, row: _Row | None, ids: list[int], logps: list[float], logits_KV: torch.Tensor
+    ) -> tuple[list[int], list[float]]:
+        """The tokens as far as the row's guide allows them, and one that it does for the next.
+
+        `logits_KV` are those that the tokens were chosen from.
+        """
+        import torch
+
+        guide = row.guide if row else None
+        if guide is None or (num := guide.admit(ids)) == len(ids):
+            return ids, logps
+        if num and ids[num - 1] in self.stop_ids:
+            return ids[:num], logps[:num]
+        logits_V = logits_KV[num]
+        banned_V = ~guide.allowed(len(logits_V)).to(self.device)
+        ids_11, _ = self._choose(logits_V.masked_fill(banned_V, -torch.inf)[None], 1)
+        token = int(ids_11)
+        guide.admit([token])
+        return [*ids[:num], token], [*logps[:num], float(logits_V.log_softmax(-1)[token])]
 
     def _choose(self, logits_RV: torch.Tensor, num: int) -> tuple[torch.Tensor, torch.Tensor]:
         """`num` next tokens for each row and their log-probs at temperature 1: (R, num) both."""
@@ -300,14 +340,6 @@ class _Batch:
             for slot in keep
         ]
         self.slots = [self.slots[slot] for slot in keep]
-
-
-def _bytes_per_token(model: PreTrainedModel) -> int:
-    """Size of one token's keys and values in all layers."""
-    config = model.config.get_text_config()
-    heads = getattr(config, "num_key_value_heads", None) or config.num_attention_heads
-    size = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
-    return int(2 * config.num_hidden_layers * heads * size * model.dtype.itemsize)
 
 
 def in_order(prompts: Sequence[Sequence[int]]) -> list[int]:

@@ -14,12 +14,18 @@ from looptool.models.engine import Completion, Engine, Sampling, Watch, in_order
 if TYPE_CHECKING:
     import torch
 
+    from looptool.models.guide import Guide
+
 
 class PlainEngine(Engine):
     """The same answers as `Engine`, slower."""
 
     def generate(
-        self, prompts: Sequence[Sequence[int]], sampling: Sampling, watch: Watch | None = None
+        self,
+        prompts: Sequence[Sequence[int]],
+        sampling: Sampling,
+        watch: Watch | None = None,
+        guides: Sequence[Guide | None] | None = None,
     ) -> Iterator[list[Completion]]:
         """As `Engine.generate`; `sampling.seed` and the batch decide the draws."""
         import torch
@@ -34,7 +40,8 @@ class PlainEngine(Engine):
                 if watch:
                     indices = [i for i in indices if watch(i, [])]
                 if indices:
-                    yield from self._batch(prompts, indices, sampling, watch)
+                    held = [guides[i] for i in indices] if guides else []
+                    yield from self._batch(prompts, indices, sampling, watch, held)
 
     def _batch(
         self,
@@ -42,9 +49,10 @@ class PlainEngine(Engine):
         indices: Sequence[int],
         sampling: Sampling,
         watch: Watch | None,
+        guides: Sequence[Guide | None],
     ) -> Iterator[list[Completion]]:
         import torch
-        from transformers import StoppingCriteriaList
+        from transformers import LogitsProcessorList, StoppingCriteriaList
 
         width = max(len(prompts[i]) for i in indices)
         stops = sorted(self.format.stop_ids)
@@ -52,6 +60,7 @@ class PlainEngine(Engine):
         mask = [[0] * (width - len(prompts[i])) + [1] * len(prompts[i]) for i in indices]
         draws = {"do_sample": True, "temperature": sampling.temperature, "top_k": 0, "top_p": 1.0}
         live = _Live(indices, sampling, self.format.stop_ids, watch) if watch else None
+        held = _Held(guides, sampling.num_samples, self.format.stop_ids) if any(guides) else None
         hook = self.model.register_forward_hook(live.see_logits) if live else nullcontext()
         with hook, _bare(self.model):
             out = self.model.generate(  # type: ignore[operator]
@@ -63,6 +72,7 @@ class PlainEngine(Engine):
                 pad_token_id=stops[0],
                 return_dict_in_generate=True,
                 output_logits=True,
+                logits_processor=LogitsProcessorList([held] if held else []),
                 stopping_criteria=StoppingCriteriaList([live]) if live else None,
                 **(draws if sampling.temperature else {"do_sample": False}),
             )
@@ -137,6 +147,34 @@ class _Live:
                 self.dropped.add(prompt)
             done += [prompt in self.dropped] * len(group)
         return torch.tensor(done, device=ids_RC.device)
+
+
+class _Held:
+    """Holds the rows of a batch to their guides: a logits processor, called before every choice."""
+
+    def __init__(
+        self, guides: Sequence[Guide | None], num_samples: int, stop_ids: frozenset[int]
+    ) -> None:
+        self._rows = [guide and guide.fork() for guide in guides for _ in range(num_samples)]
+        self._stop_ids = stop_ids
+        self._begun = False
+
+    def __call__(self, ids_RC: torch.Tensor, scores_RV: torch.Tensor) -> torch.Tensor:
+        """The scores, minus infinity where a token is not allowed."""
+        scores_RV = scores_RV.clone()  # log-probs are read from what came in
+        for at, guide in enumerate(self._rows):
+            if guide is None:
+                continue
+            if self._begun:
+                token = int(ids_RC[at, -1])
+                guide.admit([token])
+                if token in self._stop_ids:
+                    self._rows[at] = None
+                    continue
+            allowed_V = guide.allowed(scores_RV.shape[1]).to(scores_RV.device)
+            scores_RV[at].masked_fill_(~allowed_V, -float("inf"))
+        self._begun = True
+        return scores_RV
 
 
 def _logps(logits: Sequence[torch.Tensor], chosen_RC: torch.Tensor) -> torch.Tensor:

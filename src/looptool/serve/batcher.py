@@ -13,6 +13,7 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from looptool.models.engine import Completion, Engine, Sampling
+from looptool.models.guide import Guide
 
 MAX_WAITING = 512
 """Requests beyond so many are refused: the server says that it is busy."""
@@ -40,9 +41,17 @@ class Ticket:
     thread nothing then.
     """
 
-    def __init__(self, prompt: list[int], sampling: Sampling, seeded: bool, live: bool) -> None:
+    def __init__(
+        self,
+        prompt: list[int],
+        sampling: Sampling,
+        guide: Guide | None,
+        seeded: bool,
+        live: bool,
+    ) -> None:
         self.prompt = prompt
         self.sampling = sampling
+        self.guide = guide
         self.seeded = seeded
         self.live = live
         self.left = False
@@ -99,9 +108,17 @@ class Batcher:
         self._thread = threading.Thread(target=self._run, name="generate", daemon=True)
         self._thread.start()
 
-    def submit(self, prompt: list[int], sampling: Sampling, *, seeded: bool, live: bool) -> Ticket:
+    def submit(
+        self,
+        prompt: list[int],
+        sampling: Sampling,
+        guide: Guide | None = None,
+        *,
+        seeded: bool,
+        live: bool,
+    ) -> Ticket:
         """Queues the prompt; unless it is `seeded`, the seed is drawn here."""
-        ticket = Ticket(prompt, sampling, seeded and sampling.temperature > 0, live)
+        ticket = Ticket(prompt, sampling, guide, seeded and sampling.temperature > 0, live)
         self._new.put_nowait(ticket)
         return ticket
 
@@ -146,7 +163,8 @@ class Batcher:
 
         try:
             prompts = [ticket.prompt for ticket in batch]
-            for group in self._engine.generate(prompts, sampling, watch):
+            guides = [ticket.guide for ticket in batch]
+            for group in self._engine.generate(prompts, sampling, watch, guides):
                 ticket = batch[group[0].prompt]
                 ticket.tell(group)
                 ticket.end()

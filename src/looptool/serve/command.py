@@ -6,7 +6,7 @@ from typing import Annotated, Optional
 
 import typer
 
-from looptool.evaluate.command import Cache, Checkpoint, Format, Model
+from looptool.evaluate.command import Cache, Checkpoint, Format, Guided, Model
 
 
 def serve(
@@ -20,6 +20,7 @@ def serve(
     max_new_tokens: Annotated[
         int, typer.Option(help="Where an answer is cut if the client does not say.", min=1)
     ] = 512,
+    guided: Guided = False,
     checkpoint: Checkpoint = None,
     format: Format = None,
     cache: Cache = None,
@@ -32,7 +33,7 @@ def serve(
 
     contender = find_contender(model, cache_folder(cache), checkpoint, format)
     engine = load_engine(contender.policy, contender.checkpoint)
-    server = ChatServer(engine, name or contender.name, host, port, max_new_tokens)
+    server = ChatServer(engine, name or contender.name, host, port, max_new_tokens, guided)
     print(f"serving {server.name} at {server.url}", flush=True)
     try:
         server.serve_forever()

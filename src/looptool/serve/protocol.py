@@ -17,6 +17,7 @@ from looptool.errors import UserError
 from looptool.evaluate.answers import Unasked
 from looptool.jsonvalue import read_json, shorten
 from looptool.models.engine import Sampling
+from looptool.models.guide import Guide, Guides
 from looptool.records import Message, Tool, ToolCall
 
 HARMLESS = frozenset(
@@ -106,6 +107,15 @@ class _Tool(_Part):
     function: dict[str, Any]
 
 
+class _Named(_Part):
+    name: str
+
+
+class _Choice(_Part):
+    type: Literal["function"]
+    function: _Named
+
+
 class _StreamOptions(_Part):
     include_usage: bool = False
 
@@ -118,7 +128,7 @@ class ChatRequest(_Part):
     model: str = ""
     messages: Annotated[list[_Message], Field(min_length=1, max_length=2048)]
     tools: Annotated[list[_Tool], Field(max_length=1024)] | None = None
-    tool_choice: Literal["auto", "none"] | None = None
+    tool_choice: Literal["auto", "none", "required"] | _Choice | None = None
     parallel_tool_calls: bool | None = None
     temperature: Annotated[float, Field(ge=0, le=2)] | None = None
     top_p: Annotated[float, Field(ge=1, le=1)] | None = None
@@ -140,6 +150,30 @@ class ChatRequest(_Part):
             return ()
         given = ({k: v for k, v in t.function.items() if v is not None} for t in self.tools)
         return tuple(Tool.model_validate(function) for function in given)
+
+    def guide(self, guides: Guides, always: bool) -> Guide | None:
+        """What holds the calls to their schemas: if `always`, for tools that are `strict`, and
+        where a call is required.
+
+        Raises ApiError: there is no such tool to call, or no grammar of the model's calls.
+        """
+        tools = self.offered()
+        named = self.tool_choice.function.name if isinstance(self.tool_choice, _Choice) else None
+        required = named is not None or self.tool_choice == "required"
+        if not (
+            required or always or any((tool.model_extra or {}).get("strict") for tool in tools)
+        ):
+            return None
+        if named is not None:
+            tools = tuple(tool for tool in tools if tool.name == named)
+        if required and not tools:
+            told = f"no tool {shorten(named)} is given" if named else "no tools are given"
+            raise ApiError(400, f"tool_choice: {told}", "tool_choice")
+        most = 1 if named is not None or self.parallel_tool_calls is False else None
+        try:
+            return guides.moves(tools, must_call=required, most=most)
+        except UserError as error:
+            raise ApiError(400, f"tools: {error}", "tools", "unsupported_parameter") from None
 
     def unsupported(self) -> str | None:
         """A field that would change the answer and is not known here, if there is one."""

@@ -15,6 +15,7 @@ from typing import Any
 
 from looptool.errors import UserError
 from looptool.models.engine import Engine
+from looptool.models.guide import Guides
 from looptool.models.load import num_positions
 from looptool.serve.answer import Answer
 from looptool.serve.batcher import Batcher, Failed, Ticket
@@ -36,9 +37,18 @@ class ChatServer(ThreadingHTTPServer):
     request_queue_size = 128
 
     def __init__(
-        self, engine: Engine, name: str, host: str, port: int, default_tokens: int = 512
+        self,
+        engine: Engine,
+        name: str,
+        host: str,
+        port: int,
+        default_tokens: int = 512,
+        guided: bool = False,
     ) -> None:
-        """Raises UserError if the port cannot be had."""
+        """With `guided` all calls are held to their schemas, not only those of `strict` tools.
+
+        Raises UserError if the port cannot be had.
+        """
         try:
             super().__init__((host, port), _Handler)
         except (OSError, OverflowError) as error:
@@ -50,6 +60,8 @@ class ChatServer(ThreadingHTTPServer):
         self.started = int(time.time())
         self.default_tokens = default_tokens
         self.context = num_positions(engine.model.config) or 32768
+        self.guides = Guides(engine.format)
+        self.guided = guided
         self.batcher = Batcher(engine)
 
     @property
@@ -101,10 +113,12 @@ class _Handler(BaseHTTPRequestHandler):
                     "model",
                     "model_not_found",
                 )
+            guide = request.guide(self.server.guides, self.server.guided)
             try:
                 ticket = self.server.batcher.submit(
                     prepared.prompt,
                     prepared.sampling,
+                    guide,
                     seeded=request.seed is not None,
                     live=bool(request.stream or request.stops()),
                 )
