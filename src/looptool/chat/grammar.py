@@ -131,7 +131,7 @@ def _arguments(tool: Tool) -> str:
     return text
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=256)
 def _compilable(parameters: str) -> str | None:
     """The schema with options, if it compiles; no arguments but its own, unless it says so."""
     from llguidance import LLMatcher
