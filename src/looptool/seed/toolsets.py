@@ -77,7 +77,7 @@ def _partners(need: Scenario) -> dict[int, float]:
         case Scenario.SEQUENTIAL:
             return {2: 0.4, 3: 0.4, 4: 0.2}
         case Scenario.PARALLEL:
-            return {0: 0.25, 1: 0.3, 2: 0.25, 3: 0.2}
+            return {0: 0.2, 1: 0.2, 2: 0.25, 3: 0.35}
         case Scenario.MULTI_TURN:
             return {0: 0.3, 1: 0.3, 2: 0.4}
     return {0: 1.0}

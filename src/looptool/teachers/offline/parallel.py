@@ -34,17 +34,21 @@ _POINTING = re.compile(r"\b(it|its|it's|that|this|he|she|him|her|his|one|is|was|
 # Where the part of a request begins that can be said again with other values.
 _LINKING = re.compile(r"\b(in|for|of|with|from|at|on|between|by|whose|when)\b[^,.;:?!()]*$", re.I)
 _BROKEN = re.compile(r"[.?!;:(]|\b(I|I'm|I've|I'd|we|you|so|it|it's|he|she|they)\b")
+NUMBERS = {2: 0.34, 3: 0.3, 4: 0.26, 5: 0.07, 6: 0.03}
+"""How many calls a message wants, by weight; those of many fall short of it the more often."""
 SENTENCES = 0.35
 """How often several requests of a message are sentences of their own, whatever their mood."""
 _NOT_AFTER = re.compile(r"^\s*(and|or|with|to|into|versus|vs)?\s*$|^['\"\w-]|^\s+(and|or)\b")
 
 
 def parallel(senses: tuple[Sense, ...], voice: Voice, rng: Random) -> tuple[str, list[Goal]] | None:
-    """A message that wants two to four calls, and the goals; None if none could be made."""
+    """A message that wants two to six calls, and the goals; None if none could be made."""
     if not senses:
         return None
-    number = weighted(rng, {2: 0.46, 3: 0.3, 4: 0.24})
-    ways = {_listed: 0.22, again: 0.2, _repeated: 0.2, _different: 0.38}
+    number = weighted(rng, NUMBERS)
+    # The more tools there are for it, the likelier each is wanted.
+    different = 0.3 if len(senses) < 3 else 0.65
+    ways = {_listed: 0.2, again: 0.15, _repeated: 0.15, _different: different}
     while ways:
         way = weighted(rng, ways)
         made = way(senses, number, voice, rng)
