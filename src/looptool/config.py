@@ -35,7 +35,7 @@ class PolicyConfig(_Section):
     """The type of the computation; `auto` measures which is faster. Weights are kept in fp32."""
     max_prompt_tokens: Positive = 2048
     """Longer prompts are left out, and counted."""
-    max_new_tokens: Positive = 256
+    max_new_tokens: Positive = 320
     """Where a completion is cut; samples with a longer label are left out, and counted."""
 
 
@@ -194,8 +194,9 @@ class TrainConfig(_Section):
     """Epsilon above 1 (DAPO, arXiv 2503.14476)."""
     temperature: float = Field(default=1.0, gt=0)
     """Sampling temperature of the rollouts."""
-    max_completion_tokens: Positive = 128
-    """Where a rollout is cut; no longer label can be rewarded."""
+    max_completion_tokens: Positive = 192
+    """Where a rollout is cut; samples with a longer label take no part in GRPO, only in
+    supervised training."""
     max_grad_norm: float = Field(default=1.0, gt=0)
     """Gradient clipping."""
     lora: LoraConfig | None = None

@@ -54,7 +54,7 @@ class Seeding:
             left = cleared(left, checked)
         if not (samples := [sample for one in left for sample in one.samples]):
             return left
-        gone = too_long(self._chat, samples, self._config)
+        gone = too_long(self._chat, samples, self._config.policy)
         return [one.less(gone, TOO_LONG) for one in left]
 
     @cached_property
@@ -79,10 +79,10 @@ class Seeding:
     @cached_property
     def _kept(self) -> Seed:
         seed = self._clean
-        gone = too_long(self._chat, seed.train, self._config)
+        gone = too_long(self._chat, seed.train, self._config.policy)
         if not gone:
             return seed
-        keys = "policy.max_prompt_tokens, policy.max_new_tokens or train.max_completion_tokens"
+        keys = "policy.max_prompt_tokens or policy.max_new_tokens"
         if len(gone) == len(seed.train):
             raise UserError(f"data: all {len(gone)} samples are longer than {keys}; raise what is "
                             "too small")  # fmt: skip

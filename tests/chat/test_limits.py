@@ -1,7 +1,7 @@
 """What is too long for the policy is known before anything is spent on it."""
 
 from looptool.chat.limits import too_long
-from looptool.config import Config
+from looptool.config import PolicyConfig
 from looptool.records import Label, Message, Sample, Scenario
 
 
@@ -20,12 +20,8 @@ def sample(prompt: int, label: int) -> Sample:
     return Sample.create((), said, Label(content="word " * label), Scenario.CHAT)
 
 
-def test_a_sample_must_fit_the_prompt_the_answer_and_the_rollout() -> None:
+def test_a_sample_must_fit_the_prompt_and_the_answer() -> None:
     fits, long_prompt, long_label = sample(8, 4), sample(9, 4), sample(8, 5)
-    limits = {"policy": {"max_prompt_tokens": 8, "max_new_tokens": 9}}
-    rolled = Config.model_validate(limits | {"train": {"max_completion_tokens": 4}})
-    found = too_long(Words(), (fits, long_prompt, long_label), rolled)  # type: ignore[arg-type]
+    policy = PolicyConfig(max_prompt_tokens=8, max_new_tokens=4)
+    found = too_long(Words(), (fits, long_prompt, long_label), policy)  # type: ignore[arg-type]
     assert found == {long_prompt.id, long_label.id}
-    unrolled = Config.model_validate(limits | {"train": {"max_completion_tokens": 4, "steps": 0}})
-    found = too_long(Words(), (fits, long_prompt, long_label), unrolled)  # type: ignore[arg-type]
-    assert found == {long_prompt.id}

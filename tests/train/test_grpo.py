@@ -15,8 +15,8 @@ from looptool.config import LoraConfig, PolicyConfig, SupervisedConfig, TrainCon
 from looptool.errors import UserError
 from looptool.models.engine import Completion, Engine, Sampling
 from looptool.models.load import load_tokenizer
-from looptool.records import Checkpoint, Label, Sample
-from looptool.train import grpo
+from looptool.records import Checkpoint, Label, Sample, Scenario
+from looptool.train import grpo, task
 from looptool.train.logprobs import plain_logps
 from looptool.train.packing import Group
 from looptool.train.stats import TrainStats
@@ -41,6 +41,7 @@ def score(monkeypatch: pytest.MonkeyPatch, rule: Rule) -> None:
         return [rule(completion) for completion in completions]
 
     monkeypatch.setattr(grpo, "reward", reward)
+    monkeypatch.setattr(task, "fits", lambda *_: True)
 
 
 def even(completion: list[int]) -> float:
@@ -179,6 +180,23 @@ def test_prompts_that_are_all_too_long_are_the_users_to_mend(
         grpo.train(CONFIG, short, start, samples, {}, tmp_path, "x", 0, Silent())
 
 
+def test_a_label_longer_than_a_rollout_takes_no_part(
+    policy: PolicyConfig, start: Checkpoint, samples: list[Sample]
+) -> None:
+    chat = load_format(policy.format, load_tokenizer(start))
+    lengths = [len(chat.completion_ids(sample.label)) for sample in samples]
+    longer = Sample.create(
+        samples[0].tools, samples[0].context, Label(calls=samples[0].label.calls * 2),
+        Scenario.PARALLEL,
+    )  # fmt: skip
+    config = CONFIG.model_copy(update={"max_completion_tokens": max(lengths)})
+    prepared = task.Task.prepare(config, policy, start, [*samples, longer], {}, 0)
+    assert (len(prepared.prompts), prepared.too_long) == (len(samples), 1)
+    short = CONFIG.model_copy(update={"max_completion_tokens": min(lengths) - 1})
+    with pytest.raises(UserError, match=r"train\.max_completion_tokens"):
+        task.Task.prepare(short, policy, start, samples, {}, 0)
+
+
 def says_words(self: Engine, prompts: list[list[int]], *_: object) -> list[list[Completion]]:
     """A policy that never calls."""
     words = list(self.format.completion_ids(Label(content="No.")))
@@ -206,7 +224,7 @@ def test_what_is_never_right_is_learned_from_labels(
             return sum(float(plain_logps(model, group).sum()) for group in groups)
 
     monkeypatch.setattr(Engine, "generate_all", says_words)
-    trained, stats = run(CONFIG.model_copy(update={"labels": LABELS}))
+    trained, stats = run(CONFIG.model_copy(update={"labels": LABELS, "max_completion_tokens": 120}))
     assert all(step.groups_wrong == 6 for step in stats.steps)
     assert likelihood(trained) > likelihood(start) + 10
     assert not (Path(trained.path).parent / grpo.LABELS).exists()

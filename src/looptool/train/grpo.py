@@ -73,7 +73,7 @@ def train(
         )
     task = Task.prepare(config, policy, start, samples, hints, seed)
     if task.too_long:
-        progress.say(f"train: {task.too_long} prompts too long, left out")
+        progress.say(f"train: {task.too_long} samples too long for a rollout, left out")
     model, optimizer = trainable(
         policy,
         start,

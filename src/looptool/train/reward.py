@@ -9,6 +9,11 @@ from looptool.records import Sample
 from looptool.toolmatch import match
 
 
+def fits(chat: ChatFormat, sample: Sample, longest: int) -> bool:
+    """Whether a rollout of `longest` tokens can be rewarded: whether it can say the label."""
+    return len(chat.completion_ids(sample.label)) <= longest
+
+
 def reward(chat: ChatFormat, sample: Sample, completions: Sequence[Sequence[int]]) -> list[float]:
     """Rewards of a group's completions (token ids, stop token included)."""
     parsed = (chat.parse(chat.decode(completion)) for completion in completions)

@@ -33,7 +33,7 @@ class StepStats(Record):
 
 
 class TrainStats(Record):
-    """All steps of one training, oldest first, and the samples whose prompts were too long."""
+    """All steps of one training, oldest first, and the samples that no rollout could fit."""
 
     steps: tuple[StepStats, ...] = ()
     too_long: int = 0
@@ -51,7 +51,7 @@ class TrainStats(Record):
         fifth = max(1, len(self.steps) // 5)
         first = sum(step.mean_reward for step in self.steps[:fifth]) / fifth
         last = sum(step.mean_reward for step in self.steps[-fifth:]) / fifth
-        left_out = f", {self.too_long} prompts too long" if self.too_long else ""
+        left_out = f", {self.too_long} samples too long" if self.too_long else ""
         return (
             f"{len(self.steps)} batches, mean reward {first:.2f} to {last:.2f}, "
             f"{used} of {groups} groups taught something "

@@ -12,6 +12,7 @@ from looptool.errors import UserError
 from looptool.models.load import load_tokenizer
 from looptool.records import Checkpoint, ProbeResult, Sample
 from looptool.train.choose import PromptChooser
+from looptool.train.reward import fits
 from looptool.train.stats import StepStats
 
 
@@ -46,11 +47,17 @@ class Task:
         tokenizer = load_tokenizer(start)
         chat = load_format(policy.format, tokenizer)
         rendered = [(s, chat.prompt_ids(s.tools, s.context)) for s in samples]
-        fitting = [(s, ids) for s, ids in rendered if len(ids) <= policy.max_prompt_tokens]
+        fitting = [
+            (sample, ids)
+            for sample, ids in rendered
+            if len(ids) <= policy.max_prompt_tokens
+            and fits(chat, sample, config.max_completion_tokens)
+        ]
         if not fitting:
             raise UserError(
                 f"train: none of {len(samples)} samples fits policy.max_prompt_tokens = "
-                f"{policy.max_prompt_tokens}; raise it, or give more samples"
+                f"{policy.max_prompt_tokens} and train.max_completion_tokens = "
+                f"{config.max_completion_tokens}; raise them, or give more samples"
             )
         taken = [sample for sample, _ in fitting]
         chooser = PromptChooser(taken, hints, config.group_size, seed, config.choose_prompts)
