@@ -82,7 +82,7 @@ def _step_seconds(model: Any, slots: int, group: int, counts: list[int], repeats
         (torch.randn(shape, dtype=model.dtype), torch.randn(shape, dtype=model.dtype))
         for _ in range(config.num_hidden_layers)
     ]
-    keys = GroupKeys(slots, group, PROMPT, torch.device("cpu"))
+    keys = GroupKeys(slots, group, torch.device("cpu"))
     for slot in range(slots):
         keys.admit(slot, layers)
     best = float("inf")

@@ -119,13 +119,17 @@ class GroupKeys:
     GROWTH = 32
     """Room for own tokens grows by so many at a time, so that few tensor shapes occur."""
 
-    def __init__(self, num_slots: int, group: int, width: int, device: torch.device) -> None:
+    SLACK = 64
+    """By how much the prompts' room may be wider than the longest of them. It is used as a whole:
+    products with a part of it take up to eight times as long (bf16 on a CPU)."""
+
+    def __init__(self, num_slots: int, group: int, device: torch.device) -> None:
         self.prompt: list[tuple[torch.Tensor, torch.Tensor]] = []
         self.own: list[tuple[torch.Tensor, torch.Tensor]] = []
         self.prompt_lengths_S = torch.ones(num_slots, dtype=torch.long, device=device)
         self.lengths_SG = torch.zeros(num_slots, group, dtype=torch.long, device=device)
-        self._shape = (num_slots, group, width)
-        self._width = width
+        self._shape = (num_slots, group)
+        self._width = 0
         self._masks: dict[int | None, torch.Tensor] = {}
 
     @property
@@ -136,22 +140,32 @@ class GroupKeys:
 
     def admit(self, slot: int, layers: list[tuple[torch.Tensor, torch.Tensor]]) -> None:
         """Put a prefilled prompt into a slot; its rows start anew."""
-        slots, group, width = self._shape
+        slots, group = self._shape
         if not self.prompt:
             for key, _ in layers:
                 heads, _, size = key.shape
-                self.prompt.append(_two(key, slots, heads, width, size))
+                self.prompt.append(_two(key, slots, heads, 0, size))
                 self.own.append(_two(key, slots * group, heads, self.GROWTH, size))
         length = layers[0][0].shape[1]
-        for (keys, values), (key, value) in zip(self.prompt, layers, strict=True):
-            keys[slot, :, :length], values[slot, :, :length] = key, value
         self.prompt_lengths_S[slot] = length
         self.lengths_SG[slot] = 0
+        self._fit()
+        for (keys, values), (key, value) in zip(self.prompt, layers, strict=True):
+            keys[slot, :, :length], values[slot, :, :length] = key, value
+
+    def _fit(self) -> None:
+        """Make the prompts' room as wide as the longest of them, within the slack."""
+        longest = int(self.prompt_lengths_S.max())
+        if longest <= self._width <= longest + self.SLACK:
+            return
+        self._width = -(-longest // self.GROWTH) * self.GROWTH
+        for layer, both in enumerate(self.prompt):
+            key, value = (_resized(x, self._width) for x in both)
+            self.prompt[layer] = key, value
 
     def keep(self, slots: torch.Tensor, rows_SG: torch.Tensor) -> None:
         """Go on with `slots` (S',) and in each of them with the rows `rows_SG` (S', G')."""
-        group = self._shape[1]
-        flat = (slots[:, None] * group + rows_SG).reshape(-1)
+        flat = (slots[:, None] * self._shape[1] + rows_SG).reshape(-1)
         whole = len(slots) == self._shape[0]
         for layer, (keys, values) in enumerate(self.prompt):
             if not whole:
@@ -160,7 +174,8 @@ class GroupKeys:
             self.own[layer] = (own_keys[flat], own_values[flat])
         self.prompt_lengths_S = self.prompt_lengths_S[slots]
         self.lengths_SG = self.lengths_SG.reshape(-1)[flat].view(rows_SG.shape)
-        self._shape = (len(slots), rows_SG.shape[1], self._shape[2])
+        self._shape = (len(slots), rows_SG.shape[1])
+        self._fit()
 
     def begin_step(self, counts: Sequence[int]) -> None:
         """Make room for so many more tokens in each row, and forget the step before."""
@@ -170,8 +185,6 @@ class GroupKeys:
         if short > 0:
             more = -(-short // self.GROWTH) * self.GROWTH
             self.own = [(F.pad(k, (0, 0, 0, more)), F.pad(v, (0, 0, 0, more))) for k, v in self.own]
-        longest = -(-int(self.prompt_lengths_S.max()) // self.GROWTH) * self.GROWTH
-        self._width = min(longest, self._shape[2])  # beyond it, no slot holds a prompt
         counts_R = torch.tensor(counts)
         ends_R = counts_R.cumsum(0)
         row_N = torch.arange(len(counts)).repeat_interleave(counts_R)
@@ -201,11 +214,11 @@ class GroupKeys:
         window: int | None,
         softcap: float | None,
     ) -> torch.Tensor:
-        slots, group, _ = self._shape
+        slots, group = self._shape
         own_key, own_value = self.own[layer]
         own_key[self._row_N, :, self._at_N] = key[0].transpose(0, 1)
         own_value[self._row_N, :, self._at_N] = value[0].transpose(0, 1)
-        prompt_key, prompt_value = (x[:, :, : self._width] for x in self.prompt[layer])
+        prompt_key, prompt_value = self.prompt[layer]
         heads, size, num_tokens = key.shape[1], key.shape[3], self._num_tokens
         repeats = query.shape[1] // heads
         width = prompt_key.shape[2]
@@ -263,7 +276,16 @@ class GroupKeys:
 def _softmax(scores: torch.Tensor, mask: torch.Tensor, softcap: float | None) -> torch.Tensor:
     if softcap is not None:
         scores = torch.tanh(scores / softcap) * softcap
-    return (scores + mask).softmax(-1, dtype=torch.float32).to(scores.dtype)
+    return (scores + mask).softmax(-1)  # PyTorch sums bf16 in fp32
+
+
+def _resized(keys: torch.Tensor, width: int) -> torch.Tensor:
+    """(S, K, P, D) -> (S, K, width, D), contiguous; what is beyond the width is dropped."""
+    slots, heads, before, size = keys.shape
+    resized = keys.new_zeros(slots, heads, width, size)
+    kept = min(before, width)
+    resized[:, :, :kept] = keys[:, :, :kept]
+    return resized
 
 
 def _two(like: torch.Tensor, *shape: int) -> tuple[torch.Tensor, torch.Tensor]:

@@ -151,7 +151,7 @@ class _Batch:
         width = max(len(prompt) for prompt in prompts)
         room = CACHE_BYTES // (width * bytes_per_token(engine.model))
         slots = max(1, min(len(prompts), engine.max_rows // group, room))
-        self.keys: GroupKeys = GroupKeys(slots, group, width, self.device)
+        self.keys: GroupKeys = GroupKeys(slots, group, self.device)
         self.slots: list[list[Completion] | None] = [None] * slots
         self.rows: list[list[_Row | None]] = [[None] * group for _ in range(slots)]
         self.last: tuple[Sequence[int], Layers] = ((), [])
