@@ -29,8 +29,11 @@ def test_a_certain_token_is_always_drawn() -> None:
     assert (ids == torch.tensor([[0], [255], [599]])).all() and not logps.any()
 
 
-def test_greedy_takes_the_likeliest() -> None:
-    logits = torch.randn(5, 300, generator=torch.Generator().manual_seed(0))
+@pytest.mark.parametrize("size", [40, 256, 700])
+def test_greedy_takes_the_likeliest(size: int) -> None:
+    # All of them below zero: what fills up the last block must not win.
+    logits = torch.randn(50, size, generator=torch.Generator().manual_seed(0)) - 20
+    logits[0, 1:] = -torch.inf
     ids, logps = greedy(logits)
     assert torch.equal(ids, logits.argmax(-1))
     torch.testing.assert_close(logps, logits.log_softmax(-1).max(-1).values)

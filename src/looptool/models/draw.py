@@ -6,15 +6,17 @@ import torch
 from torch.nn import functional as F
 
 _BLOCK = 256
-"""A draw finds its block of the vocabulary first, then its place within: two short cumulative sums
-instead of one over all of it."""
+"""A token's block of the vocabulary is found first, then its place within: two short cumulative
+sums or searches instead of one over all of it."""
 
 
 def greedy(logits_RV: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     """The likeliest token of each row and its log-prob: (R,), (R,)."""
-    top_R1, ids_R1 = logits_RV.max(-1, keepdim=True)
-    # The log-prob of the maximum is minus the log of this sum: no second look at the maximum.
-    return ids_R1[:, 0], -(logits_RV - top_R1).exp_().sum(-1).log_()
+    blocks = _blocks(logits_RV, -torch.inf)
+    block_R1 = blocks.amax(-1).argmax(-1, keepdim=True)
+    ids_R1 = block_R1 * _BLOCK + _of(blocks, block_R1)[:, 0].argmax(-1, keepdim=True)
+    # PyTorch's softmax is one pass; a maximum, a difference and an exponential are three.
+    return ids_R1[:, 0], logits_RV.softmax(-1).gather(-1, ids_R1)[:, 0].log_()
 
 
 def sample(
@@ -34,18 +36,28 @@ def sample(
 
 def _draw(weights_RV: torch.Tensor, num: int, random: torch.Generator) -> torch.Tensor:
     """(R, num) indices, each with a chance in proportion to its weight."""
-    rows, size = weights_RV.shape
-    padded = F.pad(weights_RV, (0, -size % _BLOCK)) if size % _BLOCK else weights_RV
-    blocks = padded.view(rows, -1, _BLOCK)
+    rows = len(weights_RV)
+    blocks = _blocks(weights_RV, 0.0)
     ends = blocks.sum(-1).cumsum(-1, dtype=torch.float64)
     uniform = torch.rand(rows, num, generator=random, device=ends.device, dtype=torch.float64)
     at = uniform * ends[:, -1:]
     block = torch.searchsorted(ends, at, right=True).clamp_(max=ends.shape[1] - 1)
     begins = F.pad(ends, (1, 0))
-    within = blocks.gather(1, block[..., None].expand(-1, -1, _BLOCK)).cumsum(
-        -1, dtype=torch.float64
-    )
+    within = _of(blocks, block).cumsum(-1, dtype=torch.float64)
     left = (at - begins.gather(1, block))[..., None]
     # Rounding may leave more than the block holds: the draw is then its last token of any weight.
     left = left.minimum(within[..., -1:] * (1 - 1e-9))
     return block * _BLOCK + torch.searchsorted(within, left, right=True)[..., 0]
+
+
+def _blocks(values_RV: torch.Tensor, filler: float) -> torch.Tensor:
+    """(R, V) in blocks: (R, V / 256 rounded up, 256), the last one filled up."""
+    rows, size = values_RV.shape
+    if size % _BLOCK:
+        values_RV = F.pad(values_RV, (0, -size % _BLOCK), value=filler)
+    return values_RV.view(rows, -1, _BLOCK)
+
+
+def _of(blocks: torch.Tensor, which: torch.Tensor) -> torch.Tensor:
+    """(R, N, 256): the blocks `which` (R, N) of each row."""
+    return blocks.gather(1, which[..., None].expand(-1, -1, _BLOCK))
