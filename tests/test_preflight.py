@@ -73,7 +73,7 @@ def test_a_template_that_takes_one_call_at_a_time_is_told(tiny_tokenizer: Any) -
 @pytest.mark.parametrize(
     ("policy", "train", "key"),
     [
-        ({"max_prompt_tokens": 8000}, {}, "policy.max_new_tokens = 256"),
+        ({"max_prompt_tokens": 8000}, {}, "policy.max_new_tokens = 320"),
         ({"max_prompt_tokens": 7800}, {"max_completion_tokens": 500}, "max_completion_tokens"),
     ],
 )
