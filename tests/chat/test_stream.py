@@ -103,6 +103,19 @@ def test_text_is_said_as_it_comes_and_a_call_with_its_last_character() -> None:
     assert said[-1][0] == ">" and said[-1][1].call
 
 
+def test_without_repeats_a_call_is_said_once_however_its_arguments_are_ordered() -> None:
+    texts = ('{"a": 1, "b": 2}', '{"b": 2, "a": 1}', '{"a": true, "b": 2}', '{"a": 1, "b": 2}')
+    output = "".join(
+        f'<tool_call>\n{{"name": "f", "arguments": {arguments}}}\n</tool_call>\n'
+        for arguments in texts
+    )
+    first, true = (ToolCall(name="f", arguments={"a": a, "b": 2}) for a in (1, True))
+    every = [first, first, true, first]
+    assert [said.call for said in OutputReader("tagged", ()).feed(output)] == every
+    once = OutputReader("tagged", (), repeats=False).feed(output)
+    assert [repr(said.call) for said in once] == [repr(first), repr(true)], "1 is not true"
+
+
 def test_bare_calls_are_said_with_their_last_bracket() -> None:
     said = one_at_a_time(OutputReader("bare", ()), f"<|python_tag|>{BARE}; {BARE}")
     assert [(at, bool(part.call)) for at, part in said] == [("}", True), ("}", True)]

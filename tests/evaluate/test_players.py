@@ -41,6 +41,7 @@ BROKEN = '<tool_call>\n{"name": "get", "argu'
 OUTPUTS = {
     "sound": ROME,
     "two": f"{ROME}\n{OSLO}",
+    "twice": f"{ROME}\n{ROME}",
     "text": "It is sunny.",
     "broken": BROKEN,
     "sound then broken": f"{ROME}\n{OSLO}\n{BROKEN}",
@@ -129,6 +130,15 @@ def test_a_guided_player_holds_calls_to_the_question_s_tools(tiny_tokenizer: Any
     )
     assert guide.fork().admit(call) == len(call)
     assert guide.fork().admit(other) < len(other)
+
+
+def test_a_guided_player_makes_no_call_twice(tiny_tokenizer: Any) -> None:
+    engine: Any = Scripted(tiny_tokenizer, "hermes")
+    asked = question("twice", Tool(name="get"))
+    free, guided = (
+        only(EnginePlayer("tiny", "1", lambda: engine, 300, held), asked) for held in (False, True)
+    )
+    assert len(free.calls) == 2 and guided.calls == free.calls[:1]
 
 
 def test_sound_calls_before_one_that_breaks_stand_and_the_rest_is_text(

@@ -170,15 +170,22 @@ def test_strict_tools_and_required_calls_are_guided(
     assert all(map(admits, passes)) and not any(map(admits, stops))
 
 
-def test_a_guided_server_holds_every_call_to_its_schema(
+def test_a_guided_server_holds_every_call_to_its_schema_and_makes_none_twice(
     running: tuple[ChatServer, ScriptedEngine],
     client: openai.OpenAI,
     engine: ScriptedEngine,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    engine.output = f"{TWO_CALLS}\n{TWO_CALLS}"
+    assert len(chat(client, tools=[WEATHER]).choices[0].message.tool_calls or ()) == 4
     monkeypatch.setattr(running[0], "guided", True)
-    chat(client, tools=[WEATHER])
+    done = chat(client, tools=[WEATHER])
     assert engine.guides[0] is not None
+    calls = done.choices[0].message.tool_calls or ()
+    assert [call.function.arguments for call in calls if call.type == "function"] == [
+        '{"city": "Rome"}',
+        '{"city": "Oslo"}',
+    ], "none is made twice"
     chat(client)
     assert engine.guides == [None]
 

@@ -38,11 +38,17 @@ class ChatFormat(Protocol):
         ...
 
     def reader(
-        self, prompt: Sequence[int], stops: Sequence[str] = (), *, calls: bool = True
+        self,
+        prompt: Sequence[int],
+        stops: Sequence[str] = (),
+        *,
+        calls: bool = True,
+        repeats: bool = True,
     ) -> OutputReader:
         """Reads what the model says after the prompt while it grows, as `parse` does at its end.
 
-        The output also ends at any of `stops`. Without `calls`, calls are text.
+        The output also ends at any of `stops`. Without `calls`, calls are text; without `repeats`,
+        a call that was said before is passed over.
         """
         ...
 

@@ -3,7 +3,8 @@
 It is written in llguidance's dialect of Lark and derived from what a chat format writes, so every
 format has one whose calls stand one after the other. What guided decoding then rules out: calls
 that are no JSON, tools and arguments that there are not, missing ones that are required, values of
-another type. It does not choose: which tool, which value and how many calls remain the model's.
+another type. It does not choose: which tool, which value and how many calls remain the model's
+(`OutputReader` passes over repeated ones).
 """
 
 from __future__ import annotations

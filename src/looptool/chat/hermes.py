@@ -81,10 +81,15 @@ class Hermes:
         return read_tagged(cut_at(text, self._stops))
 
     def reader(
-        self, prompt: Sequence[int], stops: Sequence[str] = (), *, calls: bool = True
+        self,
+        prompt: Sequence[int],
+        stops: Sequence[str] = (),
+        *,
+        calls: bool = True,
+        repeats: bool = True,
     ) -> OutputReader:
         """Reads tagged calls while the output grows; no prompt of this format begins a thought."""
-        return OutputReader("tagged", [*self._stops, *stops], calls=calls)
+        return OutputReader("tagged", [*self._stops, *stops], calls=calls, repeats=repeats)
 
     def prompt_ids(self, tools: Sequence[Tool], messages: Sequence[Message]) -> list[int]:
         """The tokens of the prompt."""

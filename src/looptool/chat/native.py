@@ -71,7 +71,12 @@ class Native:
         return self._read(cut_at(text, self._stops))
 
     def reader(
-        self, prompt: Sequence[int], stops: Sequence[str] = (), *, calls: bool = True
+        self,
+        prompt: Sequence[int],
+        stops: Sequence[str] = (),
+        *,
+        calls: bool = True,
+        repeats: bool = True,
     ) -> OutputReader:
         """Reads calls as this template writes them while the output grows.
 
@@ -81,6 +86,7 @@ class Native:
             "tagged" if self._read is read_tagged else "bare",
             [*self._stops, *stops],
             calls=calls,
+            repeats=repeats,
             thinking=self.decode(prompt[-8:]).rstrip().endswith("<think>"),
         )
 

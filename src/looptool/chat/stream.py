@@ -7,6 +7,7 @@ included. A `</think>` ends a thought only where one is open. Sound outputs read
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
@@ -47,11 +48,18 @@ class OutputReader:
 
     What may yet become a tag or a stop string is held back, calls until they are complete, space
     until something follows. `stops` end the output where one of them is first complete; `thinking`
-    says that the prompt has begun a thought. Without `calls`, calls are text.
+    says that the prompt has begun a thought. Without `calls`, calls are text; without `repeats`, a
+    call that was said before is passed over.
     """
 
     def __init__(
-        self, style: Style, stops: Sequence[str], *, calls: bool = True, thinking: bool = False
+        self,
+        style: Style,
+        stops: Sequence[str],
+        *,
+        calls: bool = True,
+        repeats: bool = True,
+        thinking: bool = False,
     ) -> None:
         self.over = False
         """Whether a stop string was found, or `end` called: nothing more is said."""
@@ -61,6 +69,7 @@ class OutputReader:
         """Whether a call or a thought was begun that does not end soundly."""
         self._stops = tuple(stop for stop in stops if stop)
         self._calls = calls
+        self._said_before: set[str] | None = None if repeats else set()
         self._thinking = thinking
         self._unread = ""
         """What may be the beginning of a stop string."""
@@ -269,6 +278,11 @@ class OutputReader:
 
     def _call(self, call: ToolCall) -> None:
         self.called = True
+        if self._said_before is not None:
+            key = json.dumps([call.name, call.arguments], sort_keys=True)
+            if key in self._said_before:
+                return
+            self._said_before.add(key)
         self._said.append(Said(call=call))
 
     def _end_thought(self) -> None:

@@ -83,14 +83,21 @@ class Player(Protocol):
 
 
 def from_output(
-    question: Question, format: ChatFormat, prompt: Sequence[int], ids: Sequence[int]
+    question: Question,
+    format: ChatFormat,
+    prompt: Sequence[int],
+    ids: Sequence[int],
+    *,
+    repeats: bool = True,
 ) -> Answer:
     """The answer that the tokens `ids` are, which followed `prompt`.
 
     They are read as `looptool serve` reads them, so that a model scores the same behind it: sound
-    calls before a defect stand, and where no tools are offered a call is text.
+    calls before a defect stand, and where no tools are offered a call is text. Without `repeats`, a
+    call that was made before is passed over.
     """
-    reader, text = format.reader(prompt, calls=bool(question.tools)), TextReader(format.decode)
+    reader = format.reader(prompt, calls=bool(question.tools), repeats=repeats)
+    text = TextReader(format.decode)
     spoken = ids[:-1] if ids and ids[-1] in format.stop_ids else ids
     said: list[Said] = []
     for token in spoken:

@@ -52,10 +52,10 @@ class EnginePlayer:
         max_new_tokens: int = MAX_NEW_TOKENS,
         guided: bool = False,
     ) -> None:
-        """With `guided`, calls are held to their tools' schemas."""
+        """With `guided`, calls are held to their tools' schemas, and none is made twice."""
         self.name = file_name(f"{name}-guided" if guided else name)
         self.identity = content_hash(
-            [identity, max_new_tokens, _READING] + (["guided"] if guided else [])
+            [identity, max_new_tokens, _READING] + (["guided", "no repeats"] if guided else [])
         )
         self.max_new_tokens = max_new_tokens
         self.guided = guided
@@ -110,7 +110,7 @@ class EnginePlayer:
         prompts = [prompt for _, prompt in asked]
         for (done,) in self.engine.generate(prompts, sampling, guides=guides):
             question, prompt = asked[done.prompt]
-            yield from_output(question, format, prompt, done.ids)
+            yield from_output(question, format, prompt, done.ids, repeats=not self.guided)
 
 
 class ServerPlayer:

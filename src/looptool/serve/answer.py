@@ -21,7 +21,10 @@ from looptool.serve.protocol import Prepared
 class Answer:
     """The answer to one request."""
 
-    def __init__(self, prepared: Prepared, format: ChatFormat, model: str) -> None:
+    def __init__(
+        self, prepared: Prepared, format: ChatFormat, model: str, *, repeats: bool = True
+    ) -> None:
+        """Without `repeats`, a call that was made before is passed over."""
         self._head = {
             "id": f"chatcmpl-{uuid.uuid4().hex}",
             "created": int(time.time()),
@@ -30,7 +33,9 @@ class Answer:
         options = prepared.request.stream_options
         self._tells_usage = options is not None and options.include_usage
         self._prompt_tokens = len(prepared.prompt)
-        self._choices = [_Choice(prepared, format) for _ in range(prepared.sampling.num_samples)]
+        self._choices = [
+            _Choice(prepared, format, repeats) for _ in range(prepared.sampling.num_samples)
+        ]
 
     @property
     def complete(self) -> bool:
@@ -101,7 +106,7 @@ class _Delta(NamedTuple):
 class _Choice:
     """One of the completions of a request."""
 
-    def __init__(self, prepared: Prepared, format: ChatFormat) -> None:
+    def __init__(self, prepared: Prepared, format: ChatFormat, repeats: bool) -> None:
         request = prepared.request
         self.num_tokens = 0
         self.finish: str | None = None
@@ -114,7 +119,7 @@ class _Choice:
         self._format = format
         # Without tools there is nothing to call: calls that the model writes are text.
         self._reader = format.reader(
-            prepared.prompt, request.stops(), calls=bool(request.offered())
+            prepared.prompt, request.stops(), calls=bool(request.offered()), repeats=repeats
         )
         self._text = TextReader(format.decode)
         self._length = 0

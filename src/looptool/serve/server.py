@@ -45,7 +45,8 @@ class ChatServer(ThreadingHTTPServer):
         default_tokens: int = 512,
         guided: bool = False,
     ) -> None:
-        """With `guided` all calls are held to their schemas, not only those of `strict` tools.
+        """With `guided` all calls are held to their schemas, not only those of `strict` tools, and
+        none is made twice in an answer.
 
         Raises UserError if the port cannot be had.
         """
@@ -125,7 +126,12 @@ class _Handler(BaseHTTPRequestHandler):
             except queue.Full:
                 raise ApiError(503, "too many requests are waiting", code="busy") from None
             try:
-                answer = Answer(prepared, self.server.format, self.server.name)
+                answer = Answer(
+                    prepared,
+                    self.server.format,
+                    self.server.name,
+                    repeats=not self.server.guided,
+                )
                 self._answer(answer, ticket, stream=bool(request.stream))
             finally:
                 ticket.leave()
