@@ -75,6 +75,7 @@ def main() -> None:
 def attention(prefix: int, group: int, dtype: str) -> Pair:
     """Completions of 64 tokens over a prompt of `prefix`."""
     from looptool.train.branches import branch_attention
+
     from looptool.train.shared_prefix import branch_mask, copied_attention
 
     span, (query, *rest) = branches(prefix, [64] * group, dtype)

@@ -85,10 +85,12 @@ def main() -> None:
 
 
 def _rows(shape: str) -> tuple[list[Any], list[Any]]:
-    """Groups of random tokens with completions of 16 to 64, and each packed."""
+    """Groups of random tokens with completions of 16 to 64, and the rows that training makes."""
     import torch
 
     from looptool.train.packing import Group, pack
+    from looptool.train.supervised import ROW_TOKENS
+    from looptool.train.supervised import rows as rows_of
 
     torch.manual_seed(0)
     num, length, size = SHAPES[shape]
@@ -100,7 +102,7 @@ def _rows(shape: str) -> tuple[list[Any], list[Any]]:
         Group.of_completions(ids(length), [ids(int(n)) for n in torch.randint(16, 65, (size,))])
         for _ in range(num)
     ]
-    return groups, [pack([group]) for group in groups]
+    return groups, [pack(row) for row in rows_of(groups, ROW_TOKENS)]
 
 
 def _update(model: Any, optimizer: Any, rows: list[Any], clock: Clock) -> float:

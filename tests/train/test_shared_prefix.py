@@ -1,14 +1,12 @@
 """The shared prefix is exact: the same log-probs and gradients as one sequence at a time."""
 
 import random
-from collections import Counter
 from typing import Any
 
 import pytest
 import torch
 import transformers
 from tests.train.families import FAMILIES, SMALL, VOCAB, ids, ragged, tiny
-from torch.utils._python_dispatch import TorchDispatchMode
 from transformers import PreTrainedModel
 
 from looptool.errors import UserError
@@ -58,31 +56,6 @@ def test_branches_that_are_scored_at_their_end_only() -> None:
     rng = random.Random(3)
     group = Group(prefix=ids(6, rng), branches=[ids(8, rng), ids(5, rng)], scored=[3, 1])
     assert_same(tiny("llama-tied"), [group, ragged(4, rng)])
-
-
-class Counted(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    """Counts the operations that run."""
-
-    def __init__(self) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
-        self.ops: Counter[str] = Counter()
-
-    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        self.ops[func.overloadpacket.__name__] += 1
-        return func(*args, **(kwargs or {}))
-
-
-def test_the_backward_pass_makes_activations_again_and_no_product_twice() -> None:
-    model, packed = tiny("llama"), pack([ragged(4, random.Random(5))])
-    counts = []
-    for training in (True, False):
-        with Counted() as counted:
-            packed_logps(model.train(training), packed)[0].sum().backward()  # type: ignore[no-untyped-call]
-        counts.append(counted.ops)
-    again, kept = counts
-    assert kept["silu"] == 3 and again["silu"] == 6
-    attention = "_scaled_dot_product_flash_attention_for_cpu"
-    assert again["mm"] == kept["mm"] and again[attention] == kept[attention] > 0
 
 
 def test_entropies_are_those_of_the_whole_distribution() -> None:

@@ -14,6 +14,8 @@ import torch
 from torch.nn import functional as F
 from transformers import AttentionInterface, PreTrainedModel
 
+from looptool.models.blocks import sequence
+from looptool.models.blockwise import attention
 from looptool.models.standard import attending
 
 NAME = "looptool_decode"
@@ -89,11 +91,16 @@ class PrefillKeys:
             value = torch.cat([old_value[None, :, : self.num_before], value], dim=2)
         self.layers.append((key[0], value[0]))
         length, new = key.shape[2], query.shape[2]
-        if softcap is None and (window is None or window >= length) and new == length:
-            out = F.scaled_dot_product_attention(
-                query, key, value, is_causal=True, scale=scale, enable_gqa=True
-            )
-            return out.transpose(1, 2)
+        if softcap is None and (window is None or window >= length):
+            if key.device.type == "cpu":
+                blocks = sequence(0, length, first=length - new)
+                out = attention(query[0], key[0], value[0], blocks, scale)
+                return out.transpose(0, 1)[None]
+            if new == length:
+                out = F.scaled_dot_product_attention(
+                    query, key, value, is_causal=True, scale=scale, enable_gqa=True
+                )
+                return out.transpose(1, 2)
         at = torch.arange(length, device=key.device)
         distance = at[length - new :, None] - at[None, :]
         seen = distance >= 0 if window is None else (distance >= 0) & (distance < window)

@@ -6,17 +6,19 @@ are computed again in the backward pass: over a vocabulary of 49k they would be 
 
 from __future__ import annotations
 
-from functools import partial
 from typing import Any
 
 import torch
 from transformers import PreTrainedModel
 
+from looptool.train.lean import lean
 from looptool.train.packing import Group, Packed
-from looptool.train.recompute import keeping_products
 from looptool.train.shared_prefix import shared_prefix
 
 _CHUNK = 256
+"""Rows whose logits exist at once, in fp32."""
+_HELD_BYTES = 96 * 2**20
+"""What gradients of logits may take, in the model's type: one product for the rows that fit."""
 
 
 def packed_logps(
@@ -24,7 +26,7 @@ def packed_logps(
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Log-probs and entropies (no gradient) of the N scored tokens, fp32, at `temperature`."""
     lm = causal_lm(model)
-    with shared_prefix(lm), keeping_products(lm, partial(shared_prefix, lm)):
+    with shared_prefix(lm), lean(lm):
         hidden_1TE = lm.base_model(
             input_ids=packed.input_ids_1T,
             position_ids=packed.position_ids_1T,
@@ -109,30 +111,30 @@ class _Head(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, grad_N: torch.Tensor, _entropies: torch.Tensor) -> Any:
         hidden_NE, weight_VE, bias_V, target_N, lse = ctx.saved_tensors
-        scale, softcap, temperature = ctx.numbers
-        grad_hidden = torch.empty_like(hidden_NE)
-        grad_weight = (
-            torch.zeros_like(weight_VE, dtype=torch.float32) if ctx.needs_input_grad[1] else None
-        )
-        grad_bias = (
-            torch.zeros_like(bias_V) if bias_V is not None and ctx.needs_input_grad[2] else None
-        )
-        for first in range(0, len(target_N), _CHUNK):
-            at = slice(first, first + _CHUNK)
-            logits, slope = _logits(hidden_NE[at], weight_VE, bias_V, scale, softcap, temperature)
-            grad = logits.sub_(lse[at, None]).exp_().mul_(-grad_N[at, None])
-            grad.scatter_add_(1, target_N[at, None], grad_N[at, None])
-            grad = grad.mul_(scale / temperature)
-            grad = grad if slope is None else grad.mul_(slope)
-            if grad_bias is not None:
-                grad_bias += grad.sum(0)
-            grad = grad.to(hidden_NE.dtype)
-            grad_hidden[at] = grad @ weight_VE
-            if grad_weight is not None:
-                grad_weight += grad.T @ hidden_NE[at]
-        if grad_weight is not None:
-            grad_weight = grad_weight.to(weight_VE.dtype)
-        return grad_hidden, grad_weight, grad_bias, None, None, None, None
+        scale, _, temperature = ctx.numbers
+        wants_weight, wants_bias = ctx.needs_input_grad[1], ctx.needs_input_grad[2]
+        to_hidden, to_weight, to_bias = torch.empty_like(hidden_NE), None, None
+        rows = max(_CHUNK, _HELD_BYTES // (len(weight_VE) * hidden_NE.element_size()))
+        for first in range(0, len(target_N), rows):
+            held = slice(first, first + rows)
+            to_logits = hidden_NE.new_empty(len(target_N[held]), len(weight_VE))
+            for start in range(0, len(to_logits), _CHUNK):
+                at = slice(first + start, first + min(start + _CHUNK, len(to_logits)))
+                logits, slope = _logits(hidden_NE[at], weight_VE, bias_V, *ctx.numbers)
+                grad = logits.sub_(lse[at, None]).exp_().mul_(-grad_N[at, None])
+                grad.scatter_add_(1, target_N[at, None], grad_N[at, None])
+                grad = grad if slope is None else grad.mul_(slope)
+                to_logits[start : start + _CHUNK] = grad.mul_(scale / temperature)
+            torch.mm(to_logits, weight_VE, out=to_hidden[held])
+            if wants_weight:
+                to_weight = _sum(to_weight, to_logits.T @ hidden_NE[held])
+            if wants_bias:
+                to_bias = _sum(to_bias, to_logits.sum(0))
+        return to_hidden, to_weight, to_bias, None, None, None, None
+
+
+def _sum(first: torch.Tensor | None, second: torch.Tensor) -> torch.Tensor:
+    return second if first is None else first.add_(second)
 
 
 def _logits(

@@ -7,16 +7,14 @@ tools that several samples share and the rest of each sample. The row holds
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from looptool.models.blocks import Block, tree
+
 if TYPE_CHECKING:
     import torch
-
-_CALL_PAIRS = 64**2
-"""What one more call of the attention kernel costs, forward and backward, in pairs of tokens."""
 
 
 @dataclass(frozen=True)
@@ -52,36 +50,24 @@ class Group:
 
 
 @dataclass(frozen=True)
-class Block:
-    """G branches of about the same length, side by side and padded to the longest, C.
-
-    Of their tokens `tokens_N` says where they are among the group's branches' tokens, and `flat_N`
-    where they stand among the G * C places of the block.
-    """
-
-    shape: tuple[int, int]
-    tokens_N: torch.Tensor
-    flat_N: torch.Tensor
-
-
-@dataclass(frozen=True)
 class Span:
     """Where one group lies in the row: its prefix, then its branches, one after the other.
 
-    `whole` holds all branches in one block, `blocks` those of about the same length in one each.
+    `flat_S` says where the S tokens of the branches stand where those are side by side, each padded
+    to the longest.
     """
 
     prefix: int
     branches: tuple[int, ...]
-    whole: Block
-    blocks: tuple[Block, ...]
+    flat_S: torch.Tensor
 
 
 @dataclass(frozen=True)
 class Packed:
     """One row of T tokens and the N scored positions in it, branch by branch.
 
-    `source_N` is where the hidden state lies that predicts the scored token `target_N`.
+    `source_N` is where the hidden state lies that predicts the scored token `target_N`; `blocks`
+    are those that attention goes by.
     """
 
     input_ids_1T: torch.Tensor
@@ -89,6 +75,12 @@ class Packed:
     source_N: torch.Tensor
     target_N: torch.Tensor
     spans: tuple[Span, ...]
+    blocks: tuple[Block, ...]
+
+    @property
+    def longest(self) -> int:
+        """Tokens of the longest prefix with a branch."""
+        return max(span.prefix + max(span.branches) for span in self.spans)
 
     @property
     def sizes(self) -> list[int]:
@@ -104,9 +96,10 @@ def pack(groups: Sequence[Group], device: torch.device | str = "cpu") -> Packed:
     positions: list[int] = []
     source: list[int] = []
     target: list[int] = []
-    spans = []
+    spans, blocks = [], []
     for group in groups:
         assert group.prefix and all(group.branches), "prefixes and branches are never empty"
+        blocks += tree(len(ids), len(group.prefix), [len(branch) for branch in group.branches])
         last = len(ids) + len(group.prefix) - 1
         ids.extend(group.prefix)
         positions.extend(range(len(group.prefix)))
@@ -128,47 +121,13 @@ def pack(groups: Sequence[Group], device: torch.device | str = "cpu") -> Packed:
         source_N=tensor(source),
         target_N=tensor(target),
         spans=tuple(spans),
+        blocks=tuple(blocks),
     )
 
 
 def _span(group: Group, device: torch.device | str) -> Span:
-    lengths = [len(branch) for branch in group.branches]
-    return Span(
-        prefix=len(group.prefix),
-        branches=tuple(lengths),
-        whole=_block(range(len(lengths)), lengths, device),
-        blocks=tuple(_block(chosen, lengths, device) for chosen in alike(lengths)),
-    )
-
-
-def _block(chosen: Sequence[int], lengths: Sequence[int], device: torch.device | str) -> Block:
     import torch
 
-    starts = [0, *itertools.accumulate(lengths)]
-    width = max(lengths[at] for at in chosen)
-    tokens = [torch.arange(starts[at], starts[at + 1]) for at in chosen]
-    flat = [torch.arange(lengths[at]) + row * width for row, at in enumerate(chosen)]
-    return Block((len(chosen), width), torch.cat(tokens).to(device), torch.cat(flat).to(device))
-
-
-def alike(lengths: Sequence[int]) -> list[list[int]]:
-    """Which sequences to pad together, by number, so that attention over each block costs least.
-
-    A block of n sequences padded to c tokens costs n * c**2 pairs and the price of a call.
-    """
-    order = sorted(range(len(lengths)), key=lambda at: lengths[at])
-    best: list[tuple[int, int]] = [(0, 0)]  # of the shortest: what they cost, where the last begins
-    for end in range(1, len(order) + 1):
-        area = lengths[order[end - 1]] ** 2
-        best.append(
-            min(
-                (best[start][0] + (end - start) * area + _CALL_PAIRS, start) for start in range(end)
-            )
-        )
-    blocks = []
-    end = len(order)
-    while end:
-        start = best[end][1]
-        blocks.append(sorted(order[start:end]))
-        end = start
-    return blocks
+    lengths = [len(branch) for branch in group.branches]
+    flat = [torch.arange(length) + row * max(lengths) for row, length in enumerate(lengths)]
+    return Span(len(group.prefix), tuple(lengths), torch.cat(flat).to(device))

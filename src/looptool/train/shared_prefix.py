@@ -13,8 +13,8 @@ import torch
 from torch.nn import functional as F
 from transformers import AttentionInterface, PreTrainedModel
 
+from looptool.models.blockwise import attention
 from looptool.models.standard import attending
-from looptool.train.branches import branch_attention, can_merge, in_row, side_by_side
 from looptool.train.packing import Packed, Span
 
 NAME = "looptool_shared_prefix"
@@ -43,8 +43,12 @@ def attend(
     if kwargs.get("s_aux") is not None or kwargs.get("position_bias") is not None or dropout:
         raise NotImplementedError("attention sinks, biases and dropout have no shared-prefix form")
     scale = query.shape[-1] ** -0.5 if scaling is None else scaling
-    sizes = packed.sizes
-    queries, keys, values = (torch.split(x, sizes, dim=2) for x in (query, key, value))
+    narrow = sliding_window is not None and sliding_window < packed.longest
+    if query.device.type == "cpu" and softcap is None and not narrow:
+        return attention(query[0], key[0], value[0], packed.blocks, scale).transpose(0, 1)[
+            None
+        ], None
+    queries, keys, values = (torch.split(x, packed.sizes, dim=2) for x in (query, key, value))
     parts: list[torch.Tensor] = []
     for index, span in enumerate(packed.spans):
         prefix, rest = 2 * index, 2 * index + 1
@@ -56,14 +60,8 @@ def attend(
             _causal(queries[prefix], keys[prefix], values[prefix], scale, sliding_window, softcap)
         )
         of_prefix, own = (keys[prefix], values[prefix]), (keys[rest], values[rest])
-        narrow = sliding_window is not None and sliding_window < span.prefix + max(span.branches)
-        if softcap is None and not narrow and can_merge(query):
-            parts.append(branch_attention(queries[rest], of_prefix, own, span, scale))
-        else:
-            mask = branch_mask(span, sliding_window, query.device)
-            parts.append(
-                copied_attention(queries[rest], of_prefix, own, span, mask, scale, softcap)
-            )
+        mask = branch_mask(span, sliding_window, query.device)
+        parts.append(copied_attention(queries[rest], of_prefix, own, span, mask, scale, softcap))
     return torch.cat(parts, dim=2).transpose(1, 2), None
 
 
@@ -76,10 +74,15 @@ def copied_attention(
     scale: float,
     softcap: float | None,
 ) -> torch.Tensor:
-    """As `branch_attention`, by a copy of the prefix in front of each branch."""
+    """(1, H, S, D): what the S tokens of the branches read, each branch causally.
+
+    `prefix` and `own` are keys and values, (1, K, P, D) and (1, K, S, D). A copy of the prefix
+    stands in front of each branch.
+    """
     key, value = (_with_prefix(a, b, span) for a, b in zip(prefix, own, strict=True))
-    query_GHCD = side_by_side(query_1HSD, span.whole)
-    return in_row(_scores(query_GHCD, key, value, mask_CL, scale, softcap), span.whole)[None]
+    return _in_row(
+        _scores(_side_by_side(query_1HSD, span), key, value, mask_CL, scale, softcap), span
+    )
 
 
 def _causal(
@@ -134,7 +137,21 @@ def _scores(
 
 def _with_prefix(prefix_1KPD: torch.Tensor, rest_1KSD: torch.Tensor, span: Span) -> torch.Tensor:
     prefix = prefix_1KPD.expand(len(span.branches), -1, -1, -1)
-    return torch.cat([prefix, side_by_side(rest_1KSD, span.whole)], dim=2)
+    return torch.cat([prefix, _side_by_side(rest_1KSD, span)], dim=2)
+
+
+def _side_by_side(x_1HSD: torch.Tensor, span: Span) -> torch.Tensor:
+    """The branches as (G, H, C, D); what fills the gaps is zero."""
+    group, width = len(span.branches), max(span.branches)
+    padded = x_1HSD.new_zeros(x_1HSD.shape[1], group * width, x_1HSD.shape[-1])
+    padded = padded.index_copy(1, span.flat_S, x_1HSD[0])
+    return padded.view(padded.shape[0], group, width, -1).transpose(0, 1)
+
+
+def _in_row(x_GHCD: torch.Tensor, span: Span) -> torch.Tensor:
+    """The inverse: (1, H, S, D), one branch after the other."""
+    flat = x_GHCD.transpose(0, 1).reshape(x_GHCD.shape[1], -1, x_GHCD.shape[-1])
+    return flat.index_select(1, span.flat_S)[None]
 
 
 AttentionInterface.register(NAME, attend)
