@@ -2,9 +2,9 @@
 
     python benchmarks/parts.py --threads 1 --repeats 5
 
-Shapes are SmolLM2-135M's. `attention`: forward and backward of one layer's completions over their
-prompt, merged by log-sum-exps, against a copy of the prompt's keys for each completion; `uneven`:
-samples of 60 to 600 tokens over their tools, by length, against all padded to the longest. `greedy`
+Shapes are SmolLM2-135M's. `attention`: forward and backward of one layer's prompt and completions
+(`uneven`: samples of 60 to 600 tokens over their tools) by blocks of queries, against PyTorch's
+kernel with a copy of the prompt's keys for each completion, padded to the longest. `greedy`
 and `sample`: the next tokens of 32 rows and their log-probs, against argmax and one cumulative sum
 over the vocabulary, each with a log-sum-exp of its own. `products`: all layers' products with their
 weights for one token of 16 rows, as they are ("before") against three ways that are not taken: one
@@ -18,17 +18,15 @@ import argparse
 import json
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import torch
 
-    from looptool.train.packing import Span
-
 HEADS, KEYS, SIZE, VOCABULARY, ROWS = 9, 3, 64, 49_152, 32
 LAYERS, WIDTH, INNER = 30, 576, 1536
 FEW_ROWS = 16
+UNEVEN = [60, 70, 80, 95, 120, 180, 300, 600]
 Pair = tuple[Callable[[], object], Callable[[], object]]
 
 
@@ -50,9 +48,9 @@ def main() -> None:
     keep_freed_memory()
     torch.manual_seed(0)
     parts = {
-        "attention P=540 G=8": attention(540, 8, options.dtype),
-        "attention P=1000 G=16": attention(1000, 16, options.dtype),
-        "uneven": uneven(options.dtype),
+        "attention P=540 G=8": attention(540, [64] * 8, options.dtype),
+        "attention P=1000 G=16": attention(1000, [64] * 16, options.dtype),
+        "attention, uneven": attention(500, UNEVEN, options.dtype),
         "greedy": greedy(),
         "sample": sample(),
         **products(),
@@ -72,47 +70,40 @@ def main() -> None:
     print(json.dumps({"parts": {"dtype": options.dtype, **figures}}))
 
 
-def attention(prefix: int, group: int, dtype: str) -> Pair:
-    """Completions of 64 tokens over a prompt of `prefix`."""
-    from looptool.train.branches import branch_attention
-
-    from looptool.train.shared_prefix import branch_mask, copied_attention
-
-    span, (query, *rest) = branches(prefix, [64] * group, dtype)
-    mask, scale = branch_mask(span, None, query.device), SIZE**-0.5
-    shared, own = (rest[0], rest[1]), (rest[2], rest[3])
-    return (
-        both_ways(
-            [query, *rest], lambda: copied_attention(query, shared, own, span, mask, scale, None)
-        ),
-        both_ways([query, *rest], lambda: branch_attention(query, shared, own, span, scale)),
-    )
-
-
-def uneven(dtype: str) -> Pair:
-    """Eight samples over tools of 500 tokens."""
-    from looptool.train.branches import branch_attention
-
-    span, (query, *rest) = branches(500, [60, 70, 80, 95, 120, 180, 300, 600], dtype)
-    whole = replace(span, blocks=(span.whole,))
-    shared, own, scale = (rest[0], rest[1]), (rest[2], rest[3]), SIZE**-0.5
-    return (
-        both_ways([query, *rest], lambda: branch_attention(query, shared, own, whole, scale)),
-        both_ways([query, *rest], lambda: branch_attention(query, shared, own, span, scale)),
-    )
-
-
-def branches(prefix: int, lengths: Sequence[int], dtype: str) -> tuple[Span, list[torch.Tensor]]:
-    """Where they lie; queries, keys and values of the prefix, and keys and values of their own."""
+def attention(prefix: int, lengths: Sequence[int], dtype: str) -> Pair:
+    """Branches of these lengths over a prefix, and the prefix itself."""
     import torch
 
+    from looptool.models import blockwise
     from looptool.train.packing import Group, pack
+    from looptool.train.shared_prefix import branch_mask, copied_attention
 
-    span = pack([Group.of_completions([1] * prefix, [[1] * n for n in lengths])]).spans[0]
-    total = sum(lengths)
-    shapes = [(HEADS, total)] + [(KEYS, prefix)] * 2 + [(KEYS, total)] * 2
-    kind = getattr(torch, dtype)
-    return span, [torch.randn(1, *shape, SIZE, dtype=kind).requires_grad_() for shape in shapes]
+    packed = pack([Group.of_completions([1] * prefix, [[1] * n for n in lengths])])
+    total, kind = prefix + sum(lengths), getattr(torch, dtype)
+    query, key, value = given = [
+        torch.randn(1, heads, total, SIZE, dtype=kind).requires_grad_()
+        for heads in (HEADS, KEYS, KEYS)
+    ]
+    span, scale = packed.spans[0], SIZE**-0.5
+    mask = branch_mask(span, None, query.device)
+
+    def kernel() -> torch.Tensor:
+        first, rest = ([x[:, :, at] for x in given] for at in (slice(prefix), slice(prefix, None)))
+        of_prefix = torch.nn.functional.scaled_dot_product_attention(
+            first[0], first[1], first[2], is_causal=True, scale=scale, enable_gqa=True
+        )
+        shared, own = (first[1], first[2]), (rest[1], rest[2])
+        return torch.cat(
+            [of_prefix, copied_attention(rest[0], shared, own, span, mask, scale, None)], 2
+        )
+
+    return (
+        both_ways(given, kernel),
+        both_ways(
+            given,
+            lambda: blockwise.attention(query[0], key[0], value[0], packed.blocks, scale)[None],
+        ),
+    )
 
 
 def both_ways(

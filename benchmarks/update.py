@@ -8,8 +8,8 @@ projection at scored positions only, no attention) / (seconds * GEMM rate). Atte
 work, the optimiser and recomputation all count against it. The rate is the best of the model's own
 widest product and a square one, in the type of the update and in bf16. On a busy machine use one
 thread: processor seconds are taken, which waiting for others does not lengthen. `--without memory`
-leaves malloc as it is, `--without merge` puts a copy of the prompt's keys in front of each
-completion, `--without recompute` keeps every activation: what each of them gains.
+leaves malloc as it is, `--without blocks` attends by PyTorch's kernel, with a copy of the prompt's
+keys in front of each completion, `--without lean` keeps every activation: what each of them gains.
 """
 
 from __future__ import annotations
@@ -45,10 +45,10 @@ def main() -> None:
     clock = time.process_time if options.threads == 1 else time.perf_counter
     if "memory" not in options.without:
         keep_freed_memory()
-    if "recompute" in options.without:
-        setattr(logprobs, "keeping_products", lambda *_: nullcontext())  # noqa: B010
-    if "merge" in options.without:
-        setattr(shared_prefix, "can_merge", lambda query: False)  # noqa: B010
+    if "lean" in options.without:
+        setattr(logprobs, "lean", lambda *_: nullcontext())  # noqa: B010
+    if "blocks" in options.without:
+        setattr(shared_prefix, "by_blocks", lambda *_: False)  # noqa: B010
     start = base_checkpoint(PolicyConfig(), options.cache)
     model: Any = load_model(start, "float32", train=True).train()
     if options.layers:
@@ -147,9 +147,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--dtype", choices=("auto", "bfloat16", "float32"), default="auto")
     parser.add_argument("--threads", type=int, default=0)
     parser.add_argument("--repeats", type=int, default=3)
-    parser.add_argument(
-        "--without", nargs="*", choices=("memory", "merge", "recompute"), default=[]
-    )
+    parser.add_argument("--without", nargs="*", choices=("memory", "blocks", "lean"), default=[])
     parser.add_argument("--layers", type=int, default=0, help="keep only the first layers")
     parser.add_argument("--cache", type=Path, default=Path(tempfile.gettempdir()) / "looptool")
     return parser.parse_args()

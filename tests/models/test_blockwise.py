@@ -10,20 +10,23 @@ from looptool.models.blockwise import attention
 HEADS, KEYS, SIZE, PREFIX = 6, 3, 16, 37
 
 
-def given(length: int, spread: float = 1.0) -> list[torch.Tensor]:
+Inputs = tuple[torch.Tensor, torch.Tensor, torch.Tensor]
+
+
+def given(length: int, spread: float = 1.0) -> Inputs:
     """Queries (H, T, D), keys and values (K, T, D)."""
     torch.manual_seed(0)
-    tensors = [torch.randn(heads, length, SIZE) for heads in (HEADS, KEYS, KEYS)]
-    tensors[0] *= spread
-    return [x.requires_grad_() for x in tensors]
+    query = torch.randn(HEADS, length, SIZE) * spread
+    key, value = torch.randn(2, KEYS, length, SIZE)
+    return query.requires_grad_(), key.requires_grad_(), value.requires_grad_()
 
 
-def apart(inputs: list[torch.Tensor], prefix: int, branches: list[int]) -> torch.Tensor:
+def apart(inputs: Inputs, prefix: int, branches: list[int]) -> torch.Tensor:
     """(H, T, D) by PyTorch's attention, each branch behind its own copy of the prefix."""
     parts, at = [], prefix
     for number, length in enumerate(branches):
-        whole = [torch.cat([x[:, :prefix], x[:, at : at + length]], 1)[None] for x in inputs]
-        out = F.scaled_dot_product_attention(*whole, is_causal=True, scale=0.3, enable_gqa=True)[0]
+        q, k, v = (torch.cat([x[:, :prefix], x[:, at : at + length]], 1)[None] for x in inputs)
+        out = F.scaled_dot_product_attention(q, k, v, is_causal=True, scale=0.3, enable_gqa=True)[0]
         parts.append(out if number == 0 else out[:, prefix:])
         at += length
     return torch.cat(parts, 1)

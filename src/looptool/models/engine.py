@@ -89,10 +89,13 @@ class Engine:
     """Generates with a transformers model that lives in this process."""
 
     def __init__(self, model: PreTrainedModel, format: ChatFormat, *, max_rows: int = 64) -> None:
+        from looptool.models.packed import PackedLinears
+
         keep_freed_memory()
         self.model = model
         self.format = format
         self.max_rows = max_rows
+        self._linears = PackedLinears(model)
 
     def generate(
         self,
@@ -113,7 +116,7 @@ class Engine:
         if not prompts:
             return
         grad = torch.no_grad() if any(p.requires_grad for p in self.model.parameters()) else None
-        with grad or torch.inference_mode(), decoding(self.model):
+        with grad or torch.inference_mode(), decoding(self.model), self._linears.in_use():
             yield from _Batch(self, prompts, sampling, watch, guides).run()
 
     def generate_all(

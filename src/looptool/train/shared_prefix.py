@@ -43,11 +43,9 @@ def attend(
     if kwargs.get("s_aux") is not None or kwargs.get("position_bias") is not None or dropout:
         raise NotImplementedError("attention sinks, biases and dropout have no shared-prefix form")
     scale = query.shape[-1] ** -0.5 if scaling is None else scaling
-    narrow = sliding_window is not None and sliding_window < packed.longest
-    if query.device.type == "cpu" and softcap is None and not narrow:
-        return attention(query[0], key[0], value[0], packed.blocks, scale).transpose(0, 1)[
-            None
-        ], None
+    if by_blocks(query, packed, sliding_window, softcap):
+        out = attention(query[0], key[0], value[0], packed.blocks, scale)
+        return out.transpose(0, 1)[None], None
     queries, keys, values = (torch.split(x, packed.sizes, dim=2) for x in (query, key, value))
     parts: list[torch.Tensor] = []
     for index, span in enumerate(packed.spans):
@@ -63,6 +61,14 @@ def attend(
         mask = branch_mask(span, sliding_window, query.device)
         parts.append(copied_attention(queries[rest], of_prefix, own, span, mask, scale, softcap))
     return torch.cat(parts, dim=2).transpose(1, 2), None
+
+
+def by_blocks(
+    query: torch.Tensor, packed: Packed, window: int | None, softcap: float | None
+) -> bool:
+    """Whether `models.blockwise` can attend: on a CPU, without a narrow window or a soft cap."""
+    narrow = window is not None and window < packed.longest
+    return query.device.type == "cpu" and softcap is None and not narrow
 
 
 def copied_attention(
