@@ -12,6 +12,7 @@ transformers' eager attention does.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
@@ -48,10 +49,10 @@ class _Attention(torch.autograd.Function):
     ) -> torch.Tensor:
         ctx.save_for_backward(query, key, value)
         ctx.blocks, ctx.scale = blocks, scale
-        out = torch.empty_like(query)
+        out, room = torch.empty_like(query), _Room(query, blocks)
         for block in blocks:
             part = _Part(block, query, key, value)
-            read = part.weights(scale) @ part.value
+            read = part.weights(scale, room) @ part.value
             part.of_queries(out).copy_(part.back(read))
         return out
 
@@ -61,12 +62,15 @@ class _Attention(torch.autograd.Function):
         to_query = torch.empty_like(query)
         # Many blocks add to one key: in fp32.
         to_key, to_value = (torch.zeros(key.shape, device=key.device) for _ in range(2))
+        room, grad_room = (_Room(query, ctx.blocks) for _ in range(2))
         for block in ctx.blocks:
             part = _Part(block, query, key, value)
-            weights, grad_rows = part.weights(ctx.scale), part.rows(grad)
+            weights, grad_rows = part.weights(ctx.scale, room), part.rows(grad)
             part.add_to_keys(to_value, weights.mT @ grad_rows)
-            to_weights = grad_rows @ part.value.mT
-            to_scores = torch._softmax_backward_data(to_weights, weights, -1, weights.dtype)
+            to_scores = torch.bmm(grad_rows, part.value.mT, out=grad_room.like(weights))
+            torch._softmax_backward_data(
+                to_scores, weights, -1, weights.dtype, grad_input=to_scores
+            )
             read = torch.baddbmm(part.query, to_scores, part.key, beta=0, alpha=ctx.scale)
             part.of_queries(to_query).copy_(part.back(read))
             part.add_to_keys(
@@ -74,6 +78,24 @@ class _Attention(torch.autograd.Function):
                 torch.baddbmm(part.key, to_scores.mT, part.query, beta=0, alpha=ctx.scale),
             )
         return to_query, to_key.to(key.dtype), to_value.to(value.dtype), None, None
+
+
+class _Room:
+    """Room for the scores of any of the blocks, used by one after the other.
+
+    New room for each block would cost malloc more than some of the products: it has to look for it
+    among all that a training step has freed.
+    """
+
+    def __init__(self, query: torch.Tensor, blocks: Sequence[Block]) -> None:
+        sizes = ((b.end - b.first) * (b.prefix[1] - b.prefix[0] + b.end - b.start) for b in blocks)
+        self.flat = query.new_empty(query.shape[0] * max(sizes))
+
+    def take(self, *shape: int) -> torch.Tensor:
+        return self.flat[: math.prod(shape)].view(shape)
+
+    def like(self, x: torch.Tensor) -> torch.Tensor:
+        return self.take(*x.shape)
 
 
 class _Part:
@@ -88,14 +110,14 @@ class _Part:
         self.before = key.shape[1] - query.shape[1]
         self.query, self.key, self.value = self.rows(query), self._seen(key), self._seen(value)
 
-    def weights(self, scale: float) -> torch.Tensor:
+    def weights(self, scale: float, room: _Room) -> torch.Tensor:
         """(K, R, L), each row's sum 1."""
-        scores = torch.baddbmm(
-            self.query.new_empty(1), self.query, self.key.mT, beta=0, alpha=scale
-        )
-        inside = scores.view(self.num_keys, -1, self.size, scores.shape[-1])[..., -self.size :]
+        rows, length = self.query.shape[1], self.key.shape[1]
+        scores = room.take(self.num_keys, rows, length)
+        torch.baddbmm(scores, self.query, self.key.mT, beta=0, alpha=scale, out=scores)
+        inside = scores.view(self.num_keys, -1, self.size, length)[..., -self.size :]
         inside += _mask(self.block.lengths, scores.dtype, scores.device)
-        return scores.softmax(-1)
+        return torch.softmax(scores, -1, out=scores)
 
     def of_queries(self, x: torch.Tensor) -> torch.Tensor:
         """The block's part of (H, T, D)."""

@@ -87,6 +87,7 @@ def train(
         optimizer.load_tensors(found[0])
         first = found[1]["step"]
         task.restore(found[1])
+        del found  # as large as the optimiser's state
     if first < config.steps:
         with progress.task("train", config.steps, first) as bar:
             _fit(task, model, optimizer, first, out, bar)

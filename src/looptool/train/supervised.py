@@ -130,6 +130,7 @@ def _descend(
     if (found := load_progress(kept)) is not None:
         optimizer.load_tensors(found[0])
         first = found[1]["step"]
+        del found  # as large as the optimiser's state
     warmup = max(_WARMUP_STEPS, round(len(batches) * _WARMUP_SHARE))
     warmup = max(1, min(warmup, len(batches) // 2))
     written = time.monotonic()
