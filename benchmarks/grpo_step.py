@@ -7,8 +7,10 @@ Each measurement is a fresh process (so that peak memory is its own), the two si
 
 Both start from the same weights and prompts and sample exactly `--completion` tokens a completion,
 so that both do the same work, on the GPU if there is one; rewards are made so that no group is of
-equal reward. TRL runs with its defaults: batches of 8 rows, gradient checkpointing
-(`--trl-keeps-activations` turns that off).
+equal reward. The step that counts is a training's second: the first, on prompts of a few tokens,
+pays for what is paid once (kernels made, the optimiser's state, the first pages of memory). TRL
+runs with its defaults: batches of 8 rows, gradient checkpointing (`--trl-keeps-activations` turns
+that off).
 Every run is printed as it ends, then medians and ratios of what there is, last of all as JSON.
 """
 
@@ -27,9 +29,13 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+from transformers import PrinterCallback, TrainerCallback
+
 SHAPES = {"small": (2, 540, 8), "large": (2, 1000, 16), "tiny": (2, 40, 2)}
 """Prompts, tokens of each (P), completions of each (G)."""
 FIGURES = ("step", "rollout", "update", "peak_gb")
+WARM_UP = 32
+"""Tokens of each prompt of the first step."""
 TRL_ROWS = 8
 Runs = dict[str, list[dict[str, float]]]
 
@@ -54,25 +60,37 @@ def main() -> None:
 
 
 def measure(options: argparse.Namespace) -> dict[str, float]:
-    """One step of one side, in this process: seconds, and GB of memory at the peak."""
-    from transformers import PrinterCallback
-
+    """A step of one side, in this process: seconds, and GB of memory at the peak."""
     trainer = _ours(options) if options.side == "ours" else _trl(options)
     trainer.remove_callback(PrinterCallback)
-    generate, rollout = trainer._generate_single_turn, 0.0
-
-    def timed(*args: Any) -> Any:
-        nonlocal rollout
-        began = time.perf_counter()
-        result = generate(*args)
-        rollout += time.perf_counter() - began
-        return result
-
-    trainer._generate_single_turn = timed
-    began = time.perf_counter()
+    clock = _Clock()
+    trainer.add_callback(clock)
+    trainer._generate_single_turn = clock.generating(trainer._generate_single_turn)
     trainer.train()
-    step = time.perf_counter() - began
+    step, rollout = clock.step, clock.rollout
     return {"step": step, "rollout": rollout, "update": step - rollout, "peak_gb": _peak_gb()}
+
+
+class _Clock(TrainerCallback):
+    """Seconds of the last step, and of the generation in it."""
+
+    def __init__(self) -> None:
+        self.step = self.rollout = self._began = 0.0
+
+    def on_step_begin(self, *_: Any, **__: Any) -> None:
+        self._began, self.rollout = time.perf_counter(), 0.0
+
+    def on_step_end(self, *_: Any, **__: Any) -> None:
+        self.step = time.perf_counter() - self._began
+
+    def generating(self, generate: Any) -> Any:
+        def timed(*args: Any) -> Any:
+            began = time.perf_counter()
+            result = generate(*args)
+            self.rollout += time.perf_counter() - began
+            return result
+
+        return timed
 
 
 def _peak_gb() -> float:
@@ -141,7 +159,8 @@ def _shared(options: argparse.Namespace, **settings: Any) -> dict[str, Any]:
         "output_dir": str(options.cache / "out"),
         "num_generations": group,
         "max_completion_length": options.completion,
-        "max_steps": 1,
+        "max_steps": 2,
+        "shuffle_dataset": False,
         "learning_rate": 1e-6,
         "beta": 0.0,
         "bf16": False,
@@ -156,7 +175,9 @@ def _shared(options: argparse.Namespace, **settings: Any) -> dict[str, Any]:
         "model": model,
         "reward_funcs": [_uneven],
         "args": GRPOConfig(**common | settings),
-        "train_dataset": Dataset.from_dict({"prompt": _prompts(tokenizer, num, length)}),
+        "train_dataset": Dataset.from_dict(
+            {"prompt": _prompts(tokenizer, num, WARM_UP) + _prompts(tokenizer, num, length)}
+        ),
         "processing_class": tokenizer,
     }
 

@@ -281,9 +281,11 @@ class GroupKeys:
 
 
 def _softmax(scores: torch.Tensor, mask: torch.Tensor, softcap: float | None) -> torch.Tensor:
+    """In place, but for a soft cap."""
     if softcap is not None:
         scores = torch.tanh(scores / softcap) * softcap
-    return (scores + mask).softmax(-1)  # PyTorch sums bf16 in fp32
+    scores = scores.add_(mask)
+    return torch.softmax(scores, -1, out=scores)  # PyTorch sums bf16 in fp32
 
 
 def _resized(keys: torch.Tensor, width: int) -> torch.Tensor:

@@ -42,9 +42,9 @@ class PackedLinears:
             yield
         finally:
             for layer in self._layers:
-                del layer.forward
+                vars(layer).pop("forward", None)
                 if layer.weight.requires_grad:
-                    del self._packed[layer]
+                    self._packed.pop(layer, None)
 
 
 def _suits(layer: torch.nn.Linear) -> bool:

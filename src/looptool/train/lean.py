@@ -49,13 +49,13 @@ def _is_rms_norm(module: torch.nn.Module) -> bool:
     return weight is not None and weight.ndim == 1 and _same_norm(module)
 
 
-_SAME: dict[type, bool] = {}
+_SAME: dict[tuple[type, torch.dtype], bool] = {}
 
 
 def _same_norm(module: torch.nn.Module) -> bool:
-    kind = type(module)
+    weight: Any = module.weight
+    kind = type(module), weight.dtype  # they may round in another order
     if kind not in _SAME:
-        weight: Any = module.weight
         x = torch.linspace(-3, 2, 2 * len(weight), device=weight.device, dtype=weight.dtype)
         x = x.view(2, -1)
         with torch.no_grad():

@@ -99,10 +99,11 @@ class _Head(torch.autograd.Function):
         for first in range(0, len(target_N), _CHUNK):
             at = slice(first, first + _CHUNK)
             logits, _ = _logits(hidden_NE[at], weight_VE, bias_V, scale, softcap, temperature)
-            lse[at] = logits.logsumexp(-1)
-            logps[at] = logits.gather(1, target_N[at, None])[:, 0] - lse[at]
-            probs = torch.exp(logits - lse[at, None])
-            entropies[at] = lse[at] - probs.mul_(logits).sum(-1)
+            every = logits.log_softmax(-1)
+            lse[at] = logits[:, 0] - every[:, 0]
+            logps[at] = every.gather(1, target_N[at, None])[:, 0]
+            torch.exp(every, out=logits)
+            entropies[at] = logits.mul_(every).sum(-1).neg_()
         ctx.save_for_backward(hidden_NE, weight_VE, bias_V, target_N, lse)
         ctx.numbers = (scale, softcap, temperature)
         ctx.mark_non_differentiable(entropies)
