@@ -176,7 +176,7 @@ def _shared(options: argparse.Namespace, **settings: Any) -> dict[str, Any]:
         "reward_funcs": [_uneven],
         "args": GRPOConfig(**common | settings),
         "train_dataset": Dataset.from_dict(
-            {"prompt": _prompts(tokenizer, num, WARM_UP) + _prompts(tokenizer, num, length)}
+            {"prompt": prompts_of(tokenizer, num, WARM_UP) + prompts_of(tokenizer, num, length)}
         ),
         "processing_class": tokenizer,
     }
@@ -197,7 +197,7 @@ def _uneven(completion_ids: Sequence[list[int]], **rest: Any) -> list[float]:
     return [float(i % 2) for i in range(len(completion_ids))]
 
 
-def _prompts(tokenizer: Any, num: int, length: int) -> list[str]:
+def prompts_of(tokenizer: Any, num: int, length: int) -> list[str]:
     """Texts of `length` tokens that look like tool schemas."""
     field = '{"name": "field_%d", "type": "string", "description": "The value that is meant"}, '
     texts = []
