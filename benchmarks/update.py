@@ -3,13 +3,15 @@
     python benchmarks/update.py --shape small --dtype float32 --threads 1
     python benchmarks/update.py --shape tiny --layers 2 --repeats 1   # does it run?
 
-The share is (floating-point operations that the update needs: 6 a weight and token, the output
-projection at scored positions only, no attention) / (seconds * GEMM rate). Attention, element-wise
-work, the optimiser and recomputation all count against it. The rate is the best of the model's own
-widest product and a square one, in the type of the update and in bf16. On a busy machine use one
-thread: processor seconds are taken, which waiting for others does not lengthen. `--without memory`
-leaves malloc as it is, `--without blocks` attends by PyTorch's kernel, with a copy of the prompt's
-keys in front of each completion, `--without lean` keeps every activation: what each of them gains.
+A share is (floating-point operations that the update needs) / (seconds * GEMM rate). Products with
+weights need 6 a weight and token, the output projection at scored positions only; `with_attention`
+adds attention's own, as MFU does (PaLM, arXiv 2204.02311, appendix B), but only between positions
+that see each other. Element-wise work, the optimiser and recomputation count against both. The rate
+is the best of the model's own widest product and a square one, in the type of the update and in
+bf16. On a busy machine use one thread: processor seconds are taken, which waiting for others does
+not lengthen. `--without memory` leaves malloc as it is, `--without blocks` attends by PyTorch's
+kernel, with a copy of the prompt's keys in front of each completion, `--without lean` keeps every
+activation: what each of them gains.
 """
 
 from __future__ import annotations
@@ -64,6 +66,7 @@ def main() -> None:
         seconds = min(seconds, this)
         print(f"  update {number + 1}: {this:.2f} s; GEMM {rate / 1e9:.0f} GFLOP/s", flush=True)
     tokens = sum(row.input_ids_1T.numel() for row in rows)
+    needed, attention = _needed(model, rows), _needed_by_attention(model, groups)
     figures = {
         "shape": options.shape,
         "dtype": str(model.dtype).removeprefix("torch."),
@@ -76,8 +79,9 @@ def main() -> None:
         "tokens_per_second": round(tokens / seconds, 1),
         "gemm_gflops": round(rate / 1e9, 1),
         "bf16_gemm_gflops": round(bf16_rate / 1e9, 1),
-        "share_of_gemm_rate": round(_needed(model, rows) / seconds / rate, 3),
-        "share_of_bf16_gemm_rate": round(_needed(model, rows) / seconds / bf16_rate, 3),
+        "share_of_gemm_rate": round(needed / seconds / rate, 3),
+        "share_of_bf16_gemm_rate": round(needed / seconds / bf16_rate, 3),
+        "share_with_attention": round((needed + attention) / seconds / rate, 3),
     }
     for name, value in figures.items():
         print(f"{name:24}{value}")
@@ -137,6 +141,18 @@ def _needed(model: Any, rows: list[Any]) -> int:
     head = model.get_output_embeddings().weight.numel()
     tokens = sum(row.input_ids_1T.numel() for row in rows)
     return int(6 * (layers * tokens + head * sum(len(row.target_N) for row in rows)))
+
+
+def _needed_by_attention(model: Any, groups: list[Any]) -> int:
+    """The same of attention's: 12 a pair of positions that see each other, layer, head and size."""
+    config = model.config
+    size = config.hidden_size // config.num_attention_heads
+    pairs = 0
+    for group in groups:
+        prefix = len(group.prefix)
+        pairs += prefix * (prefix + 1) // 2
+        pairs += sum(len(b) * prefix + len(b) * (len(b) + 1) // 2 for b in group.branches)
+    return int(12 * config.num_hidden_layers * config.num_attention_heads * size * pairs)
 
 
 def _options() -> argparse.Namespace:
