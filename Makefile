@@ -34,9 +34,10 @@ lint: $(STAMP)
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 
-# bfcl_speed.py and official_client.py need the package index, and a model of choice.
+# bfcl_speed.py and official_client.py need the package index and a model of choice, compiled.py a
+# C++ compiler.
 bench: $(STAMP)
-	@for script in $(filter-out $(addprefix benchmarks/,bfcl_speed.py official_client.py),$(sort $(wildcard benchmarks/*.py))); do echo "── $$script"; $(BIN)/python $$script || exit 1; done
+	@for script in $(filter-out $(addprefix benchmarks/,bfcl_speed.py official_client.py compiled.py),$(sort $(wildcard benchmarks/*.py))); do echo "── $$script"; $(BIN)/python $$script || exit 1; done
 
 $(STAMP): pyproject.toml constraints.txt
 	@$(or $(PYTHON),false) -c '$(OLD)' 2>/dev/null || { echo "LoopTool needs Python 3.11 or newer, and found $$($(or $(PYTHON),python3) --version 2>&1 | head -1); install one, then: make PYTHON=python3.12 $(MAKECMDGOALS)" >&2; exit 1; }

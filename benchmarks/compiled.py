@@ -7,8 +7,8 @@ The two prompts of the small shape of grpo_step.py, eight samples of each. Four 
 one process, with the same weights and draws: `packed` is what LoopTool does, `plain` leaves the
 weights as PyTorch has them, `compiled` is plain with norms and MLPs through torch.compile, at any
 number of rows, and `norms` is packed with its norms compiled (PyTorch's compiler takes no weights
-that are packed already). What compiling takes is printed apart (its cache
-shortens a second run). Needs a C++ compiler.
+that are packed already). What compiling takes is printed apart; its cache shortens a second run.
+Needs a C++ compiler.
 """
 
 from __future__ import annotations
@@ -16,14 +16,10 @@ from __future__ import annotations
 import json
 import statistics
 import time
-from contextlib import nullcontext
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from grpo_step import prompts_of
 from probe import load_policy, options_of
-
-if TYPE_CHECKING:
-    from looptool.models.engine import Engine
 
 LENGTH = 540
 SAMPLES = 8
@@ -34,6 +30,7 @@ def main() -> None:
     import torch
 
     from looptool.models.engine import Engine, Sampling
+    from looptool.models.packed import PackedLinears
 
     model, tokenizer, chat = load_policy(options)
     print(f"{str(model.dtype).removeprefix('torch.')}, {torch.get_num_threads()} threads")
@@ -41,14 +38,13 @@ def main() -> None:
     prompts = [tokenizer(text)["input_ids"] for text in texts]
     sampling = Sampling(options.tokens, temperature=1.0, num_samples=SAMPLES)
     engine = Engine(model, chat)
-    packed = engine._linears
-
+    packed, plain = engine._linears, PackedLinears(torch.nn.Module())
     compiled = _compiled(model)
 
     def rollout(side: str) -> float:
         for part, call in compiled.items():
             part._compiled_call_impl = call if _wanted(side, part) else None
-        _use(engine, packed if side in ("packed", "norms") else None)
+        engine._linears = packed if side in ("packed", "norms") else plain
         began = time.perf_counter()
         engine.generate_all(prompts, sampling)
         return time.perf_counter() - began
@@ -83,14 +79,6 @@ def _compiled(model: Any) -> dict[Any, Any]:
             part.compile(dynamic=True)
             calls[part] = part._compiled_call_impl
     return calls
-
-
-def _use(engine: Engine, linears: Any) -> None:
-    class Plain:
-        def in_use(self) -> Any:
-            return nullcontext()
-
-    engine._linears = linears or Plain()  # type: ignore[assignment]
 
 
 if __name__ == "__main__":

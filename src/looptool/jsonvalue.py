@@ -1,7 +1,8 @@
-"""JSON values, read strictly and compared by what they mean (RFC 8259)."""
+"""JSON values, read strictly, compared by what they mean (RFC 8259), and identified."""
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 from typing import Any
@@ -113,3 +114,9 @@ _TYPES = {
     str: "string",
     list: "array",
 }
+
+
+def content_hash(value: Any) -> str:
+    """16 hex digits of the SHA-256 of `value` as canonical JSON."""
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:16]

@@ -5,8 +5,6 @@ Behaviour lives in the stages. A record knows how to be read, written and identi
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Collection
 from enum import StrEnum
 from typing import Any, Literal, Self
@@ -23,6 +21,7 @@ from pydantic import (
     model_validator,
 )
 
+from looptool.jsonvalue import content_hash
 from looptool.tooltable import ToolTable
 
 
@@ -30,12 +29,6 @@ class Record(BaseModel):
     """Frozen, and strict about its keys."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-def content_hash(value: Any) -> str:
-    """16 hex digits of the SHA-256 of `value` as canonical JSON."""
-    text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:16]
 
 
 class Tool(Record):

@@ -45,6 +45,19 @@ def test_weights_that_changed_are_packed_again(trains: bool) -> None:
     assert torch.equal(after, logits(model, ids))
 
 
+@pytest.mark.parametrize("trains", [False, True])
+def test_uses_that_overlap_may_end_in_any_order(trains: bool) -> None:
+    model, ids = tiny("llama").bfloat16().requires_grad_(trains), torch.randint(5, 50, (1, 7))
+    plain, packed = logits(model, ids), PackedLinears(model)
+    first, second = packed.in_use(), packed.in_use()
+    first.__enter__()
+    second.__enter__()
+    first.__exit__(None, None, None)
+    assert torch.equal(logits(model, ids), plain)
+    second.__exit__(None, None, None)
+    assert not any("forward" in vars(m) for m in model.modules())
+
+
 def test_other_types_are_left_alone() -> None:
     model = tiny("llama")
     with PackedLinears(model).in_use():

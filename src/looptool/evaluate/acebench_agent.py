@@ -13,7 +13,8 @@ from typing import Any, Protocol
 
 from looptool.evaluate.acebench_text import as_said
 from looptool.evaluate.answers import Player, Question
-from looptool.records import Record, content_hash
+from looptool.jsonvalue import content_hash
+from looptool.records import Record
 from looptool.runs.store import Journal
 from looptool.work import Progress
 

@@ -10,7 +10,8 @@ from typing import Any, Protocol
 
 from looptool.chat.base import ChatFormat
 from looptool.chat.stream import Said, TextReader
-from looptool.records import Message, Mismatch, Record, Tool, content_hash
+from looptool.jsonvalue import content_hash
+from looptool.records import Message, Mismatch, Record, Tool
 from looptool.runs.store import Journal
 from looptool.work import Progress
 

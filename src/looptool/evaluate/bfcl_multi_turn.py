@@ -10,7 +10,8 @@ from typing import Any, Protocol
 
 from looptool.evaluate.answers import Answer, Player, Question
 from looptool.evaluate.bfcl import as_result
-from looptool.records import Message, Record, Tool, content_hash
+from looptool.jsonvalue import content_hash
+from looptool.records import Message, Record, Tool
 from looptool.runs.store import Journal
 from looptool.work import Progress
 

@@ -13,7 +13,7 @@ import sys
 from pathlib import Path
 
 from looptool.errors import UserError
-from looptool.records import content_hash
+from looptool.jsonvalue import content_hash
 from looptool.runs.lock import lock
 from looptool.work import Progress
 

@@ -11,7 +11,8 @@ from looptool.evaluate.contender import Contender
 from looptool.evaluate.kept import own_names
 from looptool.evaluate.players import file_name
 from looptool.evaluate.results import CategoryResult, SuiteResult
-from looptool.records import ProbeResult, Sample, content_hash
+from looptool.jsonvalue import content_hash
+from looptool.records import ProbeResult, Sample
 from looptool.runs.durable import DurableWork
 from looptool.runs.paths import Paths
 from looptool.runs.store import read_records

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 from looptool.errors import UserError
 from looptool.evaluate.answers import Answer, Question, Unasked, arguments_text, from_output
-from looptool.records import Message, Mismatch, content_hash
+from looptool.jsonvalue import content_hash
+from looptool.records import Message, Mismatch
 
 if TYPE_CHECKING:
     import openai

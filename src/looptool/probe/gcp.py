@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from looptool.config import PolicyConfig
+from looptool.jsonvalue import content_hash
 from looptool.records import (
     Match,
     Mismatch,
@@ -19,7 +20,6 @@ from looptool.records import (
     ProbeResult,
     Record,
     Sample,
-    content_hash,
 )
 from looptool.toolmatch import match
 from looptool.work import Work, tick

@@ -11,7 +11,8 @@ from pydantic import Field
 
 from looptool.config import SeedConfig
 from looptool.errors import UserError
-from looptool.records import Record, Sample, Scenario, Seed, content_hash
+from looptool.jsonvalue import content_hash
+from looptool.records import Record, Sample, Scenario, Seed
 from looptool.seed.briefs import Quota, make_briefs
 from looptool.seed.checks import Fault, fault_of
 from looptool.seed.constraint_tree import cast

@@ -10,7 +10,8 @@ from random import Random
 from typing import Any
 
 from looptool.conversation import result_value
-from looptool.records import Message, ToolCall, content_hash
+from looptool.jsonvalue import content_hash
+from looptool.records import Message, ToolCall
 from looptool.seed.dice import dice
 from looptool.seed.kinds import draw
 from looptool.seed.vocabulary import Param
