@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Sequence
 from functools import cached_property
 
@@ -14,6 +13,7 @@ from looptool.teachers import load_teacher
 from looptool.teachers.base import Bill, Judge, Teacher
 from looptool.verify.calibrate import Calibration, calibrate
 from looptool.verify.trust import Distrusted
+from looptool.work import complete
 
 Trusted = Callable[[], Sequence[Sample]]
 """Gives samples whose labels are right."""
@@ -33,7 +33,7 @@ class Teaching:
     def forecast(self) -> None:
         """Say once what the run is likely to cost, where anything is paid."""
         if not self._run.has("forecast"):
-            line = asyncio.run(self.teacher.forecast(self._config, self._run.progress))
+            line = complete(lambda: self.teacher.forecast(self._config, self._run.progress))
             if line is not None:
                 self._run.say(self._run.once("forecast", str, lambda: line))
 

@@ -7,11 +7,13 @@ on resume, does only what is owed (`runs.run.Run`). `InMemory` is the one for a 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+import signal
+import threading
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from types import TracebackType
-from typing import Protocol, Self, TypeVar
+from typing import Any, Protocol, Self, TypeVar
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -125,10 +127,57 @@ class InMemory:
         concurrency: int = 1,
     ) -> list[Result]:
         made: dict[str, Result] = {}
-        asyncio.run(
-            each(items, fn, lambda item, value: made.update({key(item): value}), concurrency)
+        complete(
+            lambda: each(
+                items, fn, lambda item, value: made.update({key(item): value}), concurrency
+            )
         )
         return [made[key(item)] for item in items]
+
+
+def complete(work: Callable[[], Coroutine[Any, Any, Result]]) -> Result:
+    """`asyncio.run` of what `work` makes; Ctrl-C cancels it and is raised once it has ended.
+
+    Python's own way has moments, as the loop is made or closed, in which Ctrl-C leaves half a loop
+    or a coroutine that nobody awaits, of which warnings then tell. A second Ctrl-C does not wait.
+    """
+    interrupts = 0
+    task: asyncio.Task[Any] | None = None
+
+    def interrupt(*_: object) -> None:
+        nonlocal interrupts
+        interrupts += 1
+        if interrupts > 1:
+            raise KeyboardInterrupt
+        if task and not task.done():
+            task.get_loop().call_soon_threadsafe(task.cancel)
+
+    async def main() -> Result:
+        nonlocal task
+        task = asyncio.current_task()
+        if interrupts and task:
+            task.cancel()
+        return await work()
+
+    if not _ctrl_c_is_ours():
+        return asyncio.run(main())
+    before = signal.signal(signal.SIGINT, interrupt)
+    try:
+        result = asyncio.run(main())
+    except asyncio.CancelledError:
+        if not interrupts:
+            raise
+    finally:
+        signal.signal(signal.SIGINT, before)
+    if interrupts:
+        raise KeyboardInterrupt
+    return result
+
+
+def _ctrl_c_is_ours() -> bool:
+    """Whether nobody else handles it; only the main thread may."""
+    main = threading.current_thread() is threading.main_thread()
+    return main and signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
 async def each(

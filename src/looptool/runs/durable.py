@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import TypeVar
 
 from looptool.runs.store import Journal
-from looptool.work import Progress, each, ticking
+from looptool.work import Progress, complete, each, ticking
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -56,5 +55,5 @@ class DurableWork:
                     bar.advance(size(item) - shown[key(item)])
 
                 if owed:
-                    asyncio.run(each(owed, made, finished, concurrency))
+                    complete(lambda: each(owed, made, finished, concurrency))
             return [journal.done[k] for k in keys]
