@@ -14,8 +14,10 @@ from pathlib import Path
 
 import pytest
 
-from looptool.records import Measurement, PlantedError, Sample
+from looptool.records import Checkpoint, Measurement, PlantedError, Sample
 from looptool.runs.store import read_records
+from looptool.train.halving import Search
+from looptool.validating import Validation
 
 from .teachers.scripted_model import play
 from .teachers.scripted_server import FAULTS, Script, Server
@@ -28,7 +30,7 @@ dtype = "float32"
 max_new_tokens = 64
 [data]
 tools = 60
-samples = 48
+samples = 54
 held_out_samples = 16
 label_noise = 0.2
 [warm_start]
@@ -40,6 +42,7 @@ prompts_per_step = 4
 group_size = 4
 max_completion_tokens = 64
 checkpoint_every = 1
+validation_samples = 6
 [verify]
 calibration_samples = 16
 [expand]
@@ -50,6 +53,7 @@ STEPS = (
     "work/seed-tools.jsonl",
     "work/measure/base.jsonl",
     "models/warm-start",
+    "round-1/likelihood.jsonl",
     "work/round-1/probe.jsonl",
     "work/round-1/verify.jsonl",
     "work/round-1/expand.jsonl",
@@ -151,6 +155,17 @@ def test_each_round_turns_failures_into_the_next_dataset(undisturbed: Path) -> N
         if sample.origin.value == "expanded":
             assert set(sample.parents) & seeds
             assert sample.round == 2  # it enters the second round
+
+
+def test_a_round_goes_as_far_as_its_validation_says(undisturbed: Path) -> None:
+    for number in (1, 2):
+        [found] = read_records(undisturbed / f"round-{number}/likelihood.jsonl", Search)
+        [validation] = read_records(undisturbed / f"round-{number}/validation.jsonl", Validation)
+        [policy] = read_records(undisturbed / f"round-{number}/train/policy.jsonl", Checkpoint)
+        assert [one.share for one in found.tried][:2] == [1, 0.5]
+        if validation.taken:
+            assert Path(policy.path).name == ("weights" if found.best == 1 else "mean")
+        assert found.summary() in (undisturbed / "report.html").read_text()
 
 
 def test_training_never_sees_the_held_out_tools_nor_the_planted_truth(undisturbed: Path) -> None:

@@ -32,6 +32,8 @@ from looptool.records import (
 )
 from looptool.runs.run import Run
 from looptool.steps import Steps
+from looptool.train.between import Between
+from looptool.train.halving import Likelihood, Search
 from looptool.train.stats import TrainStats
 from looptool.work import Silent
 
@@ -104,7 +106,8 @@ def test_a_policy_that_validation_finds_clearly_worse_is_not_taken(
 ) -> None:
     # Of 30 validation samples, by path. The best, 20, has an interval from 15 to 25; 14 would do
     # beside 18.
-    right = {"start": 20, "1": 10, "2": 18, "3": 14}
+    right = {"start": 20, "1": 10, "2": 18, "mean": 14}
+    likelier_half_way = [False, False, True]  # by round
     probed: list[str] = []
 
     def train(*args: Any) -> tuple[Checkpoint, TrainStats]:
@@ -131,6 +134,17 @@ def test_a_policy_that_validation_finds_clearly_worse_is_not_taken(
             for at, sample in enumerate(samples)
         ]
 
+    def search(*_: object) -> Search:
+        half = 0.5 if likelier_half_way.pop(0) else 1.5
+        return Search(tried=(Likelihood(share=1, nats=1), Likelihood(share=0.5, nats=half)))
+
+    def save(line: Between, share: float, folder: Path) -> Checkpoint:
+        assert (line.start.name, line.end.name, share) == ("round-2", "round-3", 0.5)
+        folder.mkdir()
+        return line.end.model_copy(update={"path": str(folder)})
+
+    monkeypatch.setattr(Between, "search", search)
+    monkeypatch.setattr(Between, "save", save)
     monkeypatch.setattr("looptool.train.grpo.train", train)
     monkeypatch.setattr("looptool.probe.gcp.probe", probe)
     monkeypatch.setattr("looptool.models.load.is_whole", lambda path: True)
@@ -149,7 +163,7 @@ def test_a_policy_that_validation_finds_clearly_worse_is_not_taken(
             policy = steps.train(round, policy, [SAMPLE], [])
             taken.append((policy.name, Path(policy.path).name))
     assert taken == [("warm-start", "start"), ("round-2", "2"), ("round-2", "2")]
-    assert probed == ["start", "1", "2", "3"]  # what stands is not measured again
+    assert probed == ["start", "1", "2", "mean"]  # what stands is not measured again
 
 
 def test_a_policy_is_needed_until_a_later_one_is_another(run: Run, tmp_path: Path) -> None:

@@ -22,13 +22,12 @@ from looptool.records import (
     Origin,
     ProbeResult,
     Sample,
-    Score,
     Seed,
 )
 from looptool.runs.run import Run
 from looptool.seeding import Seeding
 from looptool.teaching import Teaching
-from looptool.validating import better
+from looptool.validating import Validating
 
 if TYPE_CHECKING:
     from looptool.models.engine import Engine
@@ -119,8 +118,8 @@ class Steps:
     ) -> Checkpoint:
         """GRPO from `policy` on; what the last probe knew helps to choose the prompts.
 
-        Where validation finds the new policy worse, the round goes on with the old one, which has
-        its name and its measurement already.
+        Validation may take only part of the way, or none: the round goes on then with the old
+        policy, which has its name and its measurement already.
         """
         from looptool.train.stats import TrainStats
 
@@ -143,7 +142,7 @@ class Steps:
             self.run.forget(f"{name}/stats")
             self.run.once(f"{name}/stats", TrainStats, lambda: stats)
             self.run.say(f"train: {stats.summary()}")
-            return self._better(round, policy, new)
+            return self._picked(round, policy, new)
 
         return self._checkpoint(f"{name}/policy", trained, self._policies_from(round + 1))
 
@@ -359,19 +358,14 @@ class Steps:
             kept = self.run.once(name, Checkpoint, portable)
         return kept.model_copy(update={"path": paths.located(kept.path)})
 
-    def _better(self, round: int, before: Checkpoint, after: Checkpoint) -> Checkpoint:
-        from looptool.evaluate.bootstrap import score
+    def _picked(self, round: int, before: Checkpoint, trained: Checkpoint) -> Checkpoint:
+        """The policy of a round, by the samples kept for validation, if any are."""
         from looptool.merge import validation_seed
-        from looptool.probe.gcp import probe
 
         samples = validation_seed(self.seed().train, self.config)
-
-        def accuracy(policy: Checkpoint, name: str) -> Score:
-            engine, work = lambda: self._engine(policy), self.run.work
-            probes = probe(self.policy, policy.name, engine, samples, work, name)
-            return score([result.match.matched for result in probes])
-
-        return better(self.run, round, before, after, accuracy) if samples else after
+        if not samples:
+            return trained
+        return Validating(self.run, self.policy, samples, self._engine).pick(round, before, trained)
 
     def _loop_seed(self, seed: Seed) -> Sequence[Sample]:
         from looptool.merge import loop_seed

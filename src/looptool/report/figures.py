@@ -126,7 +126,9 @@ def _round(round: RoundHistory) -> dict[str, Any]:
             for step in (round.stats.steps if round.stats else ())
         ],
         "summary": "; ".join(
-            found.summary() for found in (round.stats, round.validation) if found is not None
+            found.summary()
+            for found in (round.stats, round.likelihood, round.validation)
+            if found is not None
         ),
     }
 

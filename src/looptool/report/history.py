@@ -27,6 +27,7 @@ from looptool.runs.paths import Paths
 from looptool.runs.run import stored_config
 from looptool.runs.store import read_records
 from looptool.teachers.base import Bill
+from looptool.train.halving import Search
 from looptool.train.stats import TrainStats
 from looptool.validating import Validation
 from looptool.verify.calibrate import Calibration
@@ -49,6 +50,7 @@ class RoundHistory:
     number: int
     dataset: Sequence[Sample]
     stats: TrainStats | None = None
+    likelihood: Search | None = None
     validation: Validation | None = None
     probes: Sequence[ProbeResult] | None = None
     judgements: Sequence[Judgement] | None = None
@@ -117,10 +119,7 @@ def read_history(paths: Paths) -> History:
     """Everything that the run has stored; UserError if there is no run or a file is damaged."""
     config = stored_config(paths)
     train = _stored(paths, "seed/train", Sample) or []
-    rejected = _stored(paths, "seed/rejected", Tally)
-    calibration = _stored(paths, "calibration", Calibration)
-    contamination = _stored(paths, "seed/contaminated", Contamination)
-    bill = _stored(paths, "bill", Bill)
+    rejected = _one(paths, "seed/rejected", Tally)
     return History(
         name=paths.root.resolve().name,
         config=config,
@@ -128,12 +127,12 @@ def read_history(paths: Paths) -> History:
         train=train,
         held_out=_stored(paths, "seed/held-out", Sample) or [],
         planted=_stored(paths, "seed/planted", PlantedError) or [],
-        rejected=rejected[0].counts if rejected else {},
-        calibration=calibration[0] if calibration else None,
+        rejected=rejected.counts if rejected else {},
+        calibration=_one(paths, "calibration", Calibration),
         before=[m for name in ("base", "warm-start") if (m := _measured(paths, name))],
         rounds=_rounds(paths, config, train),
-        contamination=contamination[0] if contamination else None,
-        bill=bill[0] if bill else None,
+        contamination=_one(paths, "seed/contaminated", Contamination),
+        bill=_one(paths, "bill", Bill),
     )
 
 
@@ -145,13 +144,12 @@ def _rounds(paths: Paths, config: Config, train: Sequence[Sample]) -> list[Round
         if dataset is None:
             break
         name = f"round-{number}"
-        stats = _stored(paths, f"{name}/train/stats", TrainStats)
-        validation = _stored(paths, f"{name}/validation", Validation)
         found = RoundHistory(
             number=number,
             dataset=dataset,
-            stats=stats[0] if stats else None,
-            validation=validation[0] if validation else None,
+            stats=_one(paths, f"{name}/train/stats", TrainStats),
+            likelihood=_one(paths, f"{name}/likelihood", Search),
+            validation=_one(paths, f"{name}/validation", Validation),
             probes=_stored(paths, f"{name}/probes", ProbeResult),
             judgements=_stored(paths, f"{name}/judgements", Judgement),
             expansions=_stored(paths, f"{name}/expansions", Expansion),
@@ -166,24 +164,29 @@ def _rounds(paths: Paths, config: Config, train: Sequence[Sample]) -> list[Round
 
 def _measured_round(paths: Paths, name: str) -> Measured | None:
     """The policy of a round, which is that of the round before where the new one was not taken."""
-    policy = _stored(paths, f"{name}/train/policy", Checkpoint)
-    found = _measured(paths, policy[0].name if policy else name)
+    policy = _one(paths, f"{name}/train/policy", Checkpoint)
+    found = _measured(paths, policy.name if policy else name)
     if found is None:
         return None
     return replace(found, result=found.result.model_copy(update={"checkpoint": name}))
 
 
 def _measured(paths: Paths, name: str) -> Measured | None:
-    result = _stored(paths, f"measure/{name}", Measurement)
-    if not result:
+    result = _one(paths, f"measure/{name}", Measurement)
+    if result is None:
         return None
-    return Measured(result[0], _stored(paths, f"measure/{name}-outputs", ProbeResult) or ())
+    return Measured(result, _stored(paths, f"measure/{name}-outputs", ProbeResult) or ())
 
 
 def _stored(paths: Paths, name: str, kind: type[T]) -> list[T] | None:
     """The records of one value; None if it is not made yet."""
     path = paths.value(name)
     return read_records(path, kind) if path.exists() else None
+
+
+def _one(paths: Paths, name: str, kind: type[T]) -> T | None:
+    """The one record of a value; None if it is not made yet."""
+    return next(iter(_stored(paths, name, kind) or ()), None)
 
 
 def _json(path: Path) -> dict[str, Any]:

@@ -26,7 +26,7 @@ from looptool.train.checkpoint import load_progress, save_progress
 from looptool.train.packing import Group, pack
 from looptool.train.schedule import warmup_then_decay
 from looptool.train.trainable import save_trained, saved, trainable
-from looptool.work import Progress
+from looptool.work import Bar, Progress
 
 if TYPE_CHECKING:
     import torch
@@ -186,23 +186,46 @@ def supervised_step(
     answers (`token_weights`). In a mean over all tokens a short refusal would have a fifth of the
     weight of a call, and in one over completions four calls at once no more than one.
     """
-    import torch
-
-    num_moves = sum(max(1, calls) for group in batch for calls in group.calls)
+    moves = _num_moves(batch)
     total = 0.0
     for row in rows(batch, ROW_TOKENS):
-        logps_N = score(model, row)
-        weights = [
-            weight
-            for group in row
-            for length, calls in zip(group.scored, group.calls, strict=True)
-            for weight in token_weights(length, calls)
-        ]
-        loss = -(logps_N * torch.tensor(weights, device=logps_N.device)).sum() / num_moves
+        loss = -_log_likelihood(model, row, score) / moves
         loss.backward()  # type: ignore[no-untyped-call]
         total += float(loss.detach())
     optimizer.step()
     return total
+
+
+def nats_a_move(
+    model: torch.nn.Module, groups: Sequence[Group], bar: Bar, score: Score = packed_row
+) -> float:
+    """The mean that `supervised_step` descends on, over all groups; `bar` counts their samples."""
+    import torch
+
+    total = 0.0
+    with torch.no_grad():
+        for row in rows(groups, ROW_TOKENS):
+            total -= float(_log_likelihood(model, row, score))
+            bar.advance(sum(len(group.branches) for group in row))
+    return total / _num_moves(groups)
+
+
+def _num_moves(groups: Sequence[Group]) -> int:
+    return sum(max(1, calls) for group in groups for calls in group.calls)
+
+
+def _log_likelihood(model: torch.nn.Module, row: Sequence[Group], score: Score) -> torch.Tensor:
+    """Of a row's completions, each token at its weight, summed."""
+    import torch
+
+    logps_N = score(model, row)
+    weights = [
+        weight
+        for group in row
+        for length, calls in zip(group.scored, group.calls, strict=True)
+        for weight in token_weights(length, calls)
+    ]
+    return (logps_N * torch.tensor(weights, device=logps_N.device)).sum()
 
 
 def token_weights(length: int, calls: int) -> list[float]:

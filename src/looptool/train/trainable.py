@@ -93,6 +93,11 @@ def save_trained(
             parameter.copy_(masters[name] if name in masters else frozen[_plain_name(name)])
     if hasattr(model, "peft_config"):
         model = model.merge_and_unload()  # type: ignore[operator]
+    save_model(model, start, folder, done)
+
+
+def save_model(model: torch.nn.Module, start: Checkpoint, folder: Path, done: str = "{}") -> None:
+    """Write `model` with the tokenizer of `start`: all of it, or nothing is there."""
     settle(folder)
     partial = folder.with_name(folder.name + ".new")
     partial.mkdir(parents=True)
@@ -116,7 +121,7 @@ def _plain_name(name: str) -> str:
 
 
 def saved(folder: Path) -> str | None:
-    """What `save_trained` kept as `done`, if the folder is complete."""
+    """What `save_model` kept as `done`, if the folder is complete."""
     settle(folder)
     done = folder / DONE
     return done.read_text(encoding="utf-8") if done.is_file() and is_whole(folder) else None
