@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from looptool.records import Checkpoint, Measurement, PlantedError, Sample
+from looptool.runs.paths import Paths
 from looptool.runs.store import read_records
 from looptool.train.halving import Search
 from looptool.validating import Validation
@@ -43,20 +44,26 @@ group_size = 4
 max_completion_tokens = 64
 checkpoint_every = 1
 validation_samples = 6
+[train.labels]  # too much at once: half of it is better
+learning_rate = 0.3
+batch_tokens = 1024
 [verify]
 calibration_samples = 16
 [expand]
 max_failures = 6
 """
 
+EXPANDING = "work/round-1/expand.jsonl"
+
 STEPS = (
     "work/seed-tools.jsonl",
     "work/measure/base.jsonl",
     "models/warm-start",
-    "round-1/likelihood.jsonl",
+    "round-1/between.jsonl",
+    "models/round-1/at-0.5",
     "work/round-1/probe.jsonl",
     "work/round-1/verify.jsonl",
-    "work/round-1/expand.jsonl",
+    EXPANDING,
     "round-1/expansions.jsonl",  # from here on: merge
     "models/round-2",
     "round-2/train/policy.jsonl",
@@ -158,14 +165,20 @@ def test_each_round_turns_failures_into_the_next_dataset(undisturbed: Path) -> N
 
 
 def test_a_round_goes_as_far_as_its_validation_says(undisturbed: Path) -> None:
+    ended = []
     for number in (1, 2):
-        [found] = read_records(undisturbed / f"round-{number}/likelihood.jsonl", Search)
+        [found] = read_records(undisturbed / f"round-{number}/between.jsonl", Search)
         [validation] = read_records(undisturbed / f"round-{number}/validation.jsonl", Validation)
-        [policy] = read_records(undisturbed / f"round-{number}/train/policy.jsonl", Checkpoint)
-        assert [one.share for one in found.tried][:2] == [1, 0.5]
-        if validation.taken:
-            assert Path(policy.path).name == ("weights" if found.best == 1 else "mean")
         assert found.summary() in (undisturbed / "report.html").read_text()
+        wanted = "weights" if found.best == 1 else f"at-{found.best:g}"
+        assert validation.taken and policy_of(undisturbed, number).name == wanted
+        ended.append(found.best)
+    assert min(ended) < 1, "the way back was not taken"
+
+
+def policy_of(root: Path, number: int) -> Path:
+    [policy] = read_records(root / f"round-{number}/train/policy.jsonl", Checkpoint)
+    return Path(Paths(root).located(policy.path))
 
 
 def test_training_never_sees_the_held_out_tools_nor_the_planted_truth(undisturbed: Path) -> None:
@@ -234,7 +247,7 @@ def test_a_missing_checkpoint_is_made_again(
 ) -> None:
     root = tmp_path / "missing"
     assert run("train", config, "--run", root).returncode == 0
-    weights = root / "models/round-1/weights"
+    weights = policy_of(root, 1)
     (weights / gone).unlink() if gone else shutil.rmtree(weights)
     done = run("probe", root)
     assert done.returncode == 0, done.stderr
@@ -274,7 +287,7 @@ def test_a_changed_config_is_refused_and_nothing_is_lost(undisturbed: Path, conf
     assert "data.samples" in done.stderr
     assert "Traceback" not in done.stderr
     assert results(undisturbed) == before
-    assert json.loads((undisturbed / "config.json").read_text())["data"]["samples"] == 48
+    assert json.loads((undisturbed / "config.json").read_text())["data"]["samples"] == 54
 
 
 def test_a_language_model_that_fails_and_a_run_that_is_killed_change_nothing(
@@ -286,7 +299,7 @@ def test_a_language_model_that_fails_and_a_run_that_is_killed_change_nothing(
         with Server(Script(model=play, fault_rate=rate, faults=FAULTS)) as server:
             path.write_text(LANGUAGE_MODEL.format(model=tiny_policy, url=server.url))
             if rate:
-                steps = ("work/seed-train-0.jsonl", "work/round-1/verify.jsonl", STEPS[5])
+                steps = ("work/seed-train-0.jsonl", "work/round-1/verify.jsonl", EXPANDING)
                 killed = [kill_when(root / step, ["run", path, "--run", root]) for step in steps]
                 assert all(killed), "the run was not disturbed where it should have been"
             done = run("run", path, "--run", root)

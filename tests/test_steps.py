@@ -14,10 +14,12 @@ from looptool.config import (
     MergeConfig,
     PolicyConfig,
     ProbeConfig,
+    SupervisedConfig,
     TrainConfig,
     WarmStartConfig,
 )
 from looptool.errors import UserError
+from looptool.models.engine import Engine
 from looptool.models.load import model_hash
 from looptool.records import (
     Checkpoint,
@@ -33,8 +35,9 @@ from looptool.records import (
 from looptool.runs.run import Run
 from looptool.steps import Steps
 from looptool.train.between import Between
-from looptool.train.halving import Likelihood, Search
+from looptool.train.halving import Search, Tried
 from looptool.train.stats import TrainStats
+from looptool.validating import Validating
 from looptool.work import Silent
 
 SAID = (Message(role="user", content="Hello."),)
@@ -106,7 +109,7 @@ def test_a_policy_that_validation_finds_clearly_worse_is_not_taken(
 ) -> None:
     # Of 30 validation samples, by path. The best, 20, has an interval from 15 to 25; 14 would do
     # beside 18.
-    right = {"start": 20, "1": 10, "2": 18, "mean": 14}
+    right = {"start": 20, "1": 10, "2": 18, "at-0.5": 14}
     likelier_half_way = [False, False, True]  # by round
     probed: list[str] = []
 
@@ -135,8 +138,8 @@ def test_a_policy_that_validation_finds_clearly_worse_is_not_taken(
         ]
 
     def search(*_: object) -> Search:
-        half = 0.5 if likelier_half_way.pop(0) else 1.5
-        return Search(tried=(Likelihood(share=1, nats=1), Likelihood(share=0.5, nats=half)))
+        half = 0.1 if likelier_half_way.pop(0) else 0.3
+        return Search(tried=(Tried(share=1, missed=0.2), Tried(share=0.5, missed=half)))
 
     def save(line: Between, share: float, folder: Path) -> Checkpoint:
         assert (line.start.name, line.end.name, share) == ("round-2", "round-3", 0.5)
@@ -152,7 +155,7 @@ def test_a_policy_that_validation_finds_clearly_worse_is_not_taken(
     texts = [(Message(role="user", content=f"Hello {n}."),) for n in range(36)]
     chat = [Sample.create((), said, Label(content="Hello!"), Scenario.CHAT) for said in texts]
     seed = Seed(train=tuple(chat), held_out=())
-    config = Config(rounds=3, train=TrainConfig(validation_samples=30))
+    config = Config(rounds=3, train=TrainConfig(validation_samples=30, labels=SupervisedConfig()))
     policy = Checkpoint(name="warm-start", path=str(tmp_path / "start"), base="x")
     with Run(tmp_path, config, Silent()) as run:
         steps = Steps(run)
@@ -163,7 +166,19 @@ def test_a_policy_that_validation_finds_clearly_worse_is_not_taken(
             policy = steps.train(round, policy, [SAMPLE], [])
             taken.append((policy.name, Path(policy.path).name))
     assert taken == [("warm-start", "start"), ("round-2", "2"), ("round-2", "2")]
-    assert probed == ["start", "1", "2", "mean"]  # what stands is not measured again
+    assert probed == ["start", "1", "2", "at-0.5"]  # what stands is not measured again
+
+
+def test_without_training_on_labels_their_likelihood_decides_nothing(run: Run) -> None:
+    validating = Validating(run, run.config.policy, (SAMPLE,), lambda policy: engine())
+
+    def engine() -> Engine:
+        raise Loaded
+
+    start, end = (Checkpoint(name=name, path=name, base="x") for name in ("start", "end"))
+    with pytest.raises(Loaded):
+        validating.pick(1, start, end)
+    assert not run.has("round-1/between")
 
 
 def test_a_policy_is_needed_until_a_later_one_is_another(run: Run, tmp_path: Path) -> None:

@@ -87,9 +87,36 @@ def test_ctrl_c_as_the_loop_is_made_or_closed_leaves_nothing_behind(
     assert work.told == (["begun", "ended"] if moment == "made" else [])
 
 
-def test_a_second_ctrl_c_does_not_wait() -> None:
+def test_a_second_ctrl_c_is_raised_at_once() -> None:
+    told: list[str] = []
+
+    async def stubborn() -> None:
+        try:
+            signal.raise_signal(signal.SIGINT)
+            await asyncio.sleep(60)
+        except asyncio.CancelledError:
+            told.append("cancelled")
+        signal.raise_signal(signal.SIGINT)
+        told.append("went on")
+
     with pytest.raises(KeyboardInterrupt):
-        complete(Work(interrupts=2))
+        complete(stubborn)
+    assert told == ["cancelled"]
+
+
+def test_who_handles_ctrl_c_otherwise_goes_on_handling_it() -> None:
+    heard: list[int] = []
+
+    async def interrupted() -> int:
+        signal.raise_signal(signal.SIGINT)
+        return 7
+
+    ours = signal.signal(signal.SIGINT, lambda number, frame: heard.append(number))
+    try:
+        assert complete(interrupted) == 7
+    finally:
+        signal.signal(signal.SIGINT, ours)
+    assert heard == [signal.SIGINT]
 
 
 def test_other_threads_leave_ctrl_c_alone() -> None:

@@ -209,10 +209,10 @@ class TrainConfig(_Section):
     """Supervised training on the labels of the round's dataset, before its GRPO, which has nothing
     to say about what a small policy never does right by itself (ReLIFT, arXiv 2506.07527)."""
     validation_samples: Count = 0
-    """Seed samples that are never trained on. Of what a round trained and the policies half way,
-    a quarter … back to where it began, that which makes their labels likeliest goes on (Lookahead,
-    arXiv 1907.08610); not taken if its accuracy on them lies below the 95 % interval of the best
-    before it (AlphaGo Zero, doi 10.1038/nature24270)."""
+    """Seed samples that are never trained on. After training on `labels` a round goes all, half, a
+    quarter or an eighth of the way from where it began, for as long as their labels get likelier
+    (Lookahead, arXiv 1907.08610). A round's policy whose accuracy on them lies below the 95 %
+    interval of the best before it is not taken (AlphaGo Zero, doi 10.1038/nature24270)."""
     vllm: bool = False
     """Rollouts by vLLM, through TRL and on the same GPU, in place of LoopTool's engine. A training
     that was killed then goes on with other draws than it would have had."""

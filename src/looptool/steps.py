@@ -118,7 +118,7 @@ class Steps:
     ) -> Checkpoint:
         """GRPO from `policy` on; what the last probe knew helps to choose the prompts.
 
-        Validation may take only part of the way, or none: the round goes on then with the old
+        Validation may take only part of the way, or none: then the round goes on with the old
         policy, which has its name and its measurement already.
         """
         from looptool.train.stats import TrainStats

@@ -1,9 +1,9 @@
 """Which policy a round goes on with, by samples that nothing is trained on.
 
-First how far to go: all the way to where training came, or part of it, whichever makes the labels
-likelier (`train.between`). Then whether to go at all. A round of GRPO on a small batch may as well
-harm as help; the next round then had to mend it. So a new policy must first hold against the old
-ones, as in AlphaGo Zero (doi 10.1038/nature24270).
+First, after training on labels, how far to go: all the way to where it came, or part of it, for as
+long as that makes the labels likelier (`train.between`). Then whether to go at all. A round of GRPO
+on a small batch may as well harm as help; the next round then had to mend it. So a new policy must
+first hold against the old ones, as in AlphaGo Zero (doi 10.1038/nature24270).
 """
 
 from __future__ import annotations
@@ -64,19 +64,25 @@ class Validating:
         return self._better(round, before, self._likeliest(round, before, trained))
 
     def _likeliest(self, round: int, before: Checkpoint, trained: Checkpoint) -> Checkpoint:
+        """The policy between the two under which the labels are likeliest.
+
+        What GRPO alone moved is not judged by labels' likelihood, which is not what it improves.
+        """
+        if self.run.config.train.labels is None:
+            return trained
         from looptool.train.between import Between
 
         run, shared = self.run, self.run.config.train.shared_prefix
         line = Between(before, trained)
         found = run.once(
-            f"round-{round}/likelihood",
+            f"round-{round}/between",
             Search,
             lambda: line.search(self.policy, self.samples, run.progress, shared),
         )
         run.say(f"train: {found.summary()}")
         if found.best == 1:
             return trained
-        return line.save(found.best, run.paths.folder(f"round-{round}/mean"))
+        return line.save(found.best, run.paths.folder(f"round-{round}/at-{found.best:g}"))
 
     def _better(self, round: int, before: Checkpoint, after: Checkpoint) -> Checkpoint:
         """`after`, or `before` if that is clearly worse."""

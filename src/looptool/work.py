@@ -139,7 +139,8 @@ def complete(work: Callable[[], Coroutine[Any, Any, Result]]) -> Result:
     """`asyncio.run` of what `work` makes; Ctrl-C cancels it and is raised once it has ended.
 
     Python's own way has moments, as the loop is made or closed, in which Ctrl-C leaves half a loop
-    or a coroutine that nobody awaits, of which warnings then tell. A second Ctrl-C does not wait.
+    or a coroutine that nobody awaits, of which warnings then tell. A second Ctrl-C is
+    raised at once.
     """
     interrupts = 0
     task: asyncio.Task[Any] | None = None

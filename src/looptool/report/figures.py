@@ -127,7 +127,7 @@ def _round(round: RoundHistory) -> dict[str, Any]:
         ],
         "summary": "; ".join(
             found.summary()
-            for found in (round.stats, round.likelihood, round.validation)
+            for found in (round.stats, round.between, round.validation)
             if found is not None
         ),
     }

@@ -50,7 +50,7 @@ class RoundHistory:
     number: int
     dataset: Sequence[Sample]
     stats: TrainStats | None = None
-    likelihood: Search | None = None
+    between: Search | None = None
     validation: Validation | None = None
     probes: Sequence[ProbeResult] | None = None
     judgements: Sequence[Judgement] | None = None
@@ -148,7 +148,7 @@ def _rounds(paths: Paths, config: Config, train: Sequence[Sample]) -> list[Round
             number=number,
             dataset=dataset,
             stats=_one(paths, f"{name}/train/stats", TrainStats),
-            likelihood=_one(paths, f"{name}/likelihood", Search),
+            between=_one(paths, f"{name}/between", Search),
             validation=_one(paths, f"{name}/validation", Validation),
             probes=_stored(paths, f"{name}/probes", ProbeResult),
             judgements=_stored(paths, f"{name}/judgements", Judgement),
