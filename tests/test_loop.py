@@ -45,7 +45,7 @@ max_completion_tokens = 64
 checkpoint_every = 1
 validation_samples = 6
 [train.labels]  # too much at once: half of it is better
-learning_rate = 0.3
+learning_rate = 0.1
 batch_tokens = 1024
 [verify]
 calibration_samples = 16

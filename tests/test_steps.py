@@ -139,7 +139,7 @@ def test_a_policy_that_validation_finds_clearly_worse_is_not_taken(
 
     def search(*_: object) -> Search:
         half = 0.1 if likelier_half_way.pop(0) else 0.3
-        return Search(tried=(Tried(share=1, missed=0.2), Tried(share=0.5, missed=half)))
+        return Search(tried=(Tried(share=1, nats=0.2), Tried(share=0.5, nats=half)))
 
     def save(line: Between, share: float, folder: Path) -> Checkpoint:
         assert (line.start.name, line.end.name, share) == ("round-2", "round-3", 0.5)

@@ -1,6 +1,5 @@
 """On the line between two policies: its weights, its likelihoods, and where the search stops."""
 
-import math
 from pathlib import Path
 
 import pytest
@@ -14,7 +13,8 @@ from looptool.records import Checkpoint, Sample
 from looptool.train.between import Between
 from looptool.train.halving import LEAST_SHARE, Search, halving
 from looptool.train.packing import Group
-from looptool.train.supervised import groups_of, missed_a_move, packed_row, supervise
+from looptool.train.supervised import groups_of, nats_a_move, supervise, supervised_step
+from looptool.train.trainable import trainable
 from looptool.work import Silent
 
 from .ends import same_weights
@@ -62,35 +62,13 @@ def test_a_policy_on_the_way_is_saved_once_under_the_name_of_the_end(
     assert same_weights(line.save(0.25, tmp_path / "mean"), half)
 
 
-def test_missed_is_the_chance_that_a_label_is_not_drawn_token_by_token(
-    policy: PolicyConfig, start: Checkpoint, end: Checkpoint, groups: list[Group]
-) -> None:
-    for checkpoint in (start, end):
-        model = load_model(checkpoint, "float32")
-        chances = packed_row(model, groups).exp()
-        lengths = [length for group in groups for length in group.scored]
-        means = [
-            part.mean() for part in torch.split(1 - chances, lengths)
-        ]  # every label is one call
-        found = missed_a_move(model, groups, Silent())
-        assert found == pytest.approx(float(sum(means)) / len(means), rel=1e-4)
-        assert 0 < found < 1
-
-
-def test_a_wrong_label_costs_a_sure_policy_little_more_than_an_unsure_one(
+def test_likelihood_is_what_supervised_training_descends_on(
     policy: PolicyConfig, start: Checkpoint, groups: list[Group]
 ) -> None:
-    def missed(chance: float) -> float:
-        """Where every label of the group has this chance."""
-        return missed_a_move(
-            torch.nn.Module(),
-            groups[:1],
-            Silent(),
-            lambda model, row: torch.full((sum(row[0].scored),), math.log(chance)),
-        )
-
-    assert missed(1e-9) - missed(1e-2) == pytest.approx(1e-2, rel=1e-3)
-    assert missed(0.99) == pytest.approx(-math.log(0.99), rel=1e-2), "as what training descends on"
+    model, optimizer = trainable(policy, start, None, 0, learning_rate=1e-9, max_grad_norm=1.0)
+    found = nats_a_move(model, groups, Silent())
+    assert not any(p.grad is not None and p.grad.any() for p in model.parameters())
+    assert found == pytest.approx(supervised_step(model, optimizer, groups), rel=1e-5)
 
 
 def test_the_search_measures_the_models_of_the_line(
@@ -101,11 +79,11 @@ def test_the_search_measures_the_models_of_the_line(
     )
     assert [one.share for one in shared[:2]] == [1.0, 0.5]
     for one, other in zip(shared, plain, strict=True):
-        assert one.missed == pytest.approx(other.missed, rel=1e-4)
+        assert one.nats == pytest.approx(other.nats, rel=1e-4)
     backwards = Between(end, start).search(policy, samples, Silent())
     assert backwards.best < 1, "the way away from what was learned is not gone"
-    assert backwards.tried[0].missed > shared[0].missed
-    assert backwards.tried[1].missed == pytest.approx(shared[1].missed, rel=1e-4), "half is half"
+    assert backwards.tried[0].nats > shared[0].nats
+    assert backwards.tried[1].nats == pytest.approx(shared[1].nats, rel=1e-4), "half is half"
 
 
 def test_halving_stops_where_it_gets_worse_and_near_the_start() -> None:

@@ -16,7 +16,7 @@ from looptool.models.load import load_model, load_tokenizer
 from looptool.models.standard import why_not
 from looptool.records import Checkpoint, Sample
 from looptool.train.halving import Search, halving
-from looptool.train.supervised import groups_of, missed_a_move, packed_row, plain_row
+from looptool.train.supervised import groups_of, nats_a_move, packed_row, plain_row
 from looptool.train.trainable import save_model, saved
 from looptool.work import Progress
 
@@ -62,13 +62,13 @@ class Between:
         groups = groups_of(load_format(policy.format, load_tokenizer(self.end)), samples, policy)
         num_samples = sum(len(group.branches) for group in groups)
 
-        def missed(share: float) -> float:
+        def nats(share: float) -> float:
             model = self._computing(share, policy)
             score = packed_row if shared_prefix and why_not(model) is None else plain_row
             with progress.task(f"validation labels at {share:g}", num_samples) as bar:
-                return missed_a_move(model, groups, bar, score)
+                return nats_a_move(model, groups, bar, score)
 
-        return halving(missed) if groups else Search()
+        return halving(nats) if groups else Search()
 
     def _computing(self, share: float, policy: PolicyConfig) -> PreTrainedModel:
         import torch

@@ -1,4 +1,4 @@
-"""How far to go along a line on which only the chance of labels can be asked for."""
+"""How far to go along a line on which only the likelihood of labels can be asked for."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ LEAST_SHARE = 1 / 8
 
 
 class Tried(Record):
-    """How unlikely labels are `share` of the way, a move, between 0 and 1."""
+    """The labels' negative log-likelihood a move, in nats, `share` of the way."""
 
     share: float
-    missed: float
+    nats: float
 
 
 class Search(Record):
@@ -25,22 +25,22 @@ class Search(Record):
     @property
     def best(self) -> float:
         """The share that makes the labels likeliest; of equals the largest."""
-        return min(self.tried, key=lambda one: one.missed).share if self.tried else 1.0
+        return min(self.tried, key=lambda one: one.nats).share if self.tried else 1.0
 
     def summary(self) -> str:
         """One line for log and report."""
         if not self.tried:
             return "no validation label is short enough to go by"
-        told = ", ".join(f"{one.missed:.4f} at {one.share:g}" for one in self.tried)
-        return f"validation labels missed: {told} of the way, least at {self.best:g}"
+        told = ", ".join(f"{one.nats:.4f} at {one.share:g}" for one in self.tried)
+        return f"validation labels: nats a move {told} of the way, likeliest at {self.best:g}"
 
 
-def halving(missed: Callable[[float], float]) -> Search:
-    """`missed` at 1, 1/2, 1/4 … for as long as it falls, down to `LEAST_SHARE`."""
+def halving(nats: Callable[[float], float]) -> Search:
+    """`nats` at 1, 1/2, 1/4 … for as long as it falls, down to `LEAST_SHARE`."""
     found = Search()
     share = 1.0
     while share >= LEAST_SHARE:
-        found = Search(tried=(*found.tried, Tried(share=share, missed=missed(share))))
+        found = Search(tried=(*found.tried, Tried(share=share, nats=nats(share))))
         if found.best != share:
             break
         share /= 2

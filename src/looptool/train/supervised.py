@@ -189,30 +189,23 @@ def supervised_step(
     moves = _num_moves(batch)
     total = 0.0
     for row in rows(batch, ROW_TOKENS):
-        logps_N = score(model, row)
-        loss = -(logps_N * _weights(row, logps_N)).sum() / moves
+        loss = -_log_likelihood(model, row, score) / moves
         loss.backward()  # type: ignore[no-untyped-call]
         total += float(loss.detach())
     optimizer.step()
     return total
 
 
-def missed_a_move(
+def nats_a_move(
     model: torch.nn.Module, groups: Sequence[Group], bar: Bar, score: Score = packed_row
 ) -> float:
-    """How unlikely the labels are: 1 - p a token, weighed and averaged as in `supervised_step`.
-
-    Between 0 and 1. Where the labels are likely this is what training descends on (-log p), but it
-    is bounded: a wrong label costs a sure policy hardly more than an unsure one (the mean absolute
-    error is robust to label noise, arXiv 1712.09482). `bar` counts samples.
-    """
+    """The mean that `supervised_step` descends on, over all groups; `bar` counts their samples."""
     import torch
 
     total = 0.0
     with torch.no_grad():
         for row in rows(groups, ROW_TOKENS):
-            missed_N = 1 - score(model, row).float().exp()
-            total += float((missed_N * _weights(row, missed_N)).sum())
+            total -= float(_log_likelihood(model, row, score))
             bar.advance(sum(len(group.branches) for group in row))
     return total / _num_moves(groups)
 
@@ -221,17 +214,18 @@ def _num_moves(groups: Sequence[Group]) -> int:
     return sum(max(1, calls) for group in groups for calls in group.calls)
 
 
-def _weights(row: Sequence[Group], like: torch.Tensor) -> torch.Tensor:
-    """Weights (N,) of a row's scored tokens, where `like` is."""
+def _log_likelihood(model: torch.nn.Module, row: Sequence[Group], score: Score) -> torch.Tensor:
+    """Of a row's completions, each token at its weight, summed."""
     import torch
 
+    logps_N = score(model, row)
     weights = [
         weight
         for group in row
         for length, calls in zip(group.scored, group.calls, strict=True)
         for weight in token_weights(length, calls)
     ]
-    return torch.tensor(weights, device=like.device)
+    return (logps_N * torch.tensor(weights, device=logps_N.device)).sum()
 
 
 def token_weights(length: int, calls: int) -> list[float]:
