@@ -1,5 +1,8 @@
 """A policy small enough for a test: a byte-level tokenizer and two random layers."""
 
+import shutil
+from pathlib import Path
+
 import pytest
 from pydantic import JsonValue
 
@@ -43,6 +46,24 @@ def policy(tmp_path_factory: pytest.TempPathFactory) -> PolicyConfig:
 @pytest.fixture(scope="session")
 def start(policy: PolicyConfig) -> Checkpoint:
     return Checkpoint(name="base", path=policy.model, base=policy.model)
+
+
+@pytest.fixture(scope="session")
+def recurrent(policy: PolicyConfig, tmp_path_factory: pytest.TempPathFactory) -> Checkpoint:
+    """A model that takes no shared prefix, with the policy's tokenizer."""
+    import torch
+    from transformers import Lfm2Config, Lfm2ForCausalLM
+
+    config = Lfm2Config(
+        vocab_size=300, hidden_size=32, intermediate_size=48, num_hidden_layers=2,
+        num_attention_heads=4, num_key_value_heads=2, layer_types=["conv", "full_attention"],
+    )  # fmt: skip
+    folder = tmp_path_factory.mktemp("lfm2")
+    torch.manual_seed(0)
+    Lfm2ForCausalLM(config).save_pretrained(folder)
+    for file in Path(policy.model).glob("token*.json"):
+        shutil.copy(file, folder)
+    return Checkpoint(name="base", path=str(folder), base=str(folder))
 
 
 @pytest.fixture(scope="session")

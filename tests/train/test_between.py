@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from transformers import AutoModelForCausalLM, Lfm2Config, Lfm2ForCausalLM
+from transformers import AutoModelForCausalLM
 
 from looptool.chat import load_format
 from looptool.config import PolicyConfig, SupervisedConfig
@@ -106,22 +106,8 @@ def test_without_a_sample_that_fits_there_is_nothing_to_choose_by(
 
 
 def test_a_model_with_recurrent_layers_is_measured_the_plain_way(
-    start: Checkpoint, samples: list[Sample], tmp_path: Path
+    policy: PolicyConfig, recurrent: Checkpoint, samples: list[Sample]
 ) -> None:
-    tokenizer = load_tokenizer(start)
-    config = Lfm2Config(
-        vocab_size=len(tokenizer),
-        hidden_size=32,
-        intermediate_size=64,
-        num_hidden_layers=2,
-        num_attention_heads=4,
-        num_key_value_heads=2,
-        layer_types=["conv", "full_attention"],
-    )
-    Lfm2ForCausalLM(config).save_pretrained(tmp_path)
-    tokenizer.save_pretrained(tmp_path)
-    policy = PolicyConfig(model=str(tmp_path), dtype="float32", max_prompt_tokens=4096)
-    recurrent = Checkpoint(name="base", path=str(tmp_path), base="x")
     line = Between(recurrent, recurrent)
     found = line.search(policy, samples, Silent())
     assert found.tried and found == line.search(policy, samples, Silent(), shared_prefix=False)

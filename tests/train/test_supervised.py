@@ -1,13 +1,10 @@
 """Supervised training counts every move alike, resumes bit for bit, and says what does not fit."""
 
-import shutil
 from pathlib import Path
 
 import pytest
-import torch
 from safetensors.torch import load_file
 from tests.train.ends import Killed, same_weights
-from transformers import Lfm2Config, Lfm2ForCausalLM
 
 from looptool.config import LoraConfig, PolicyConfig, SupervisedConfig
 from looptool.errors import UserError
@@ -105,18 +102,8 @@ def test_without_a_shared_prefix_the_weights_come_out_the_same(
 
 
 def test_a_model_with_recurrent_layers_is_trained_the_plain_way_and_says_so(
-    policy: PolicyConfig, samples: list[Sample], tmp_path: Path
+    policy: PolicyConfig, recurrent: Checkpoint, samples: list[Sample], tmp_path: Path
 ) -> None:
-    config = Lfm2Config(
-        vocab_size=300, hidden_size=32, intermediate_size=48, num_hidden_layers=2,
-        num_attention_heads=4, num_key_value_heads=2, layer_types=["conv", "full_attention"],
-    )  # fmt: skip
-    folder = tmp_path / "lfm2"
-    torch.manual_seed(0)
-    Lfm2ForCausalLM(config).save_pretrained(folder)
-    for file in Path(policy.model).glob("token*.json"):
-        shutil.copy(file, folder)
-    base = Checkpoint(name="base", path=str(folder), base=str(folder))
     said: list[str] = []
 
     class Heard(Silent):
@@ -124,6 +111,6 @@ def test_a_model_with_recurrent_layers_is_trained_the_plain_way_and_says_so(
             said.append(line)
 
     settings = SupervisedConfig(batch_tokens=2048, learning_rate=1e-3)
-    done = supervise(settings, policy, base, samples, tmp_path / "out", "warm-start", 0, Heard())
+    done = supervise(settings, policy, recurrent, samples, tmp_path, "warm-start", 0, Heard())
     assert any("Lfm2ForCausalLM" in line for line in said)
-    assert not same_weights(done, base)
+    assert not same_weights(done, recurrent)

@@ -385,13 +385,10 @@ def engine_for(model: PreTrainedModel, format: ChatFormat, *, max_rows: int = 64
 
 def load_engine(config: PolicyConfig, checkpoint: Checkpoint, *, max_rows: int = 64) -> Engine:
     """The engine of a checkpoint, on the GPU if there is one."""
-    import torch
-
     from looptool.chat import load_format
-    from looptool.models.load import load_model, load_tokenizer
+    from looptool.models.load import load_model, load_tokenizer, to_device
 
     model = load_model(checkpoint, config.dtype)
-    if torch.cuda.is_available():
-        model.to("cuda")  # type: ignore[arg-type]
+    to_device(model)
     chat = load_format(config.format, load_tokenizer(checkpoint))
     return engine_for(model, chat, max_rows=max_rows)

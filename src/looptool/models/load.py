@@ -20,6 +20,7 @@ from looptool.errors import UserError
 from looptool.records import Checkpoint
 
 if TYPE_CHECKING:
+    import torch
     from transformers import PreTrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
 
 EMBEDDED = "smollm2-135m"
@@ -88,6 +89,13 @@ def load_model(checkpoint: Checkpoint, dtype: str, *, train: bool = False) -> Pr
     )
     model.requires_grad_(train)
     return model.eval()  # type: ignore[no-any-return]
+
+
+def to_device(model: torch.nn.Module) -> None:
+    """Move the model to the GPU, if there is one."""
+    import torch
+
+    model.to("cuda" if torch.cuda.is_available() else "cpu")
 
 
 def load_config_of(checkpoint: Checkpoint) -> PreTrainedConfig:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from looptool.chat import load_format
 from looptool.config import PolicyConfig
-from looptool.models.load import load_model, load_tokenizer
+from looptool.models.load import load_model, load_tokenizer, to_device
 from looptool.models.standard import why_not
 from looptool.records import Checkpoint, Sample
 from looptool.train.halving import Search, halving
@@ -77,6 +77,5 @@ class Between:
 
         model = self.at(share)
         model.to(getattr(torch, choose_precision(policy.dtype).dtype))
-        if torch.cuda.is_available():
-            model.to("cuda")  # type: ignore[arg-type]
+        to_device(model)
         return model

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from looptool.config import LoraConfig, PolicyConfig
-from looptool.models.load import is_whole, load_model, load_tokenizer
+from looptool.models.load import is_whole, load_model, load_tokenizer, to_device
 from looptool.models.memory import keep_freed_memory
 from looptool.records import Checkpoint
 from looptool.train.checkpoint import replace_folder, settle, sync_files
@@ -43,7 +43,7 @@ def trainable(
     _without_dropout(model)
     if lora is not None:
         model = _adapted(model, lora, seed)
-    model.to("cuda" if torch.cuda.is_available() else "cpu")
+    to_device(model)
     compute = getattr(torch, choose_precision(policy.dtype).dtype)
     optimizer = MasterAdamW(model, lr=learning_rate, max_grad_norm=max_grad_norm, compute=compute)
     return model.train(), optimizer
