@@ -157,7 +157,7 @@ def _table(root: Path, page: Path) -> None:
 
 
 def main() -> None:
-    """Run the command line: 0 done, 2 the user can mend it, 130 interrupted."""
+    """Run the command line: 0 done, 2 stopped, or the user can mend it."""
     debug = "--debug" in sys.argv
     if debug:
         sys.argv.remove("--debug")
@@ -172,7 +172,7 @@ def main() -> None:
             raise
         _fail(str(error), 2)
     except (KeyboardInterrupt, typer.Abort):
-        _fail("stopped; the same command goes on from here", 130)
+        _fail("stopped; the same command goes on from here", 2)
     except OSError as error:
         if debug or error.errno not in MENDS:
             raise
