@@ -1,4 +1,7 @@
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -104,9 +107,14 @@ def test_what_a_user_gets_wrong_is_said(
     assert "\n" not in str(error.value)
 
 
-def test_an_unreachable_id_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
-    nowhere = Checkpoint(name="base", path="no-one/no-such-model", base="no-one/no-such-model")
-    with pytest.raises(UserError, match="no-one/no-such-model: cannot be loaded") as error:
-        load_tokenizer(nowhere)
-    assert "\n" not in str(error.value)
+@pytest.mark.parametrize("offline", ["0", "1"])
+def test_an_unreachable_id_is_one_line(tmp_path: Path, offline: str) -> None:
+    nobody = "http://127.0.0.1:9"  # the port of `discard`: refused
+    env = {**os.environ, "HF_HUB_OFFLINE": offline, "HF_ENDPOINT": nobody, "HF_HOME": str(tmp_path)}
+    done = subprocess.run(
+        [sys.executable, "-m", "looptool", "serve", "no-one/no-such-model"],
+        env=env, cwd=tmp_path, capture_output=True, text=True,
+    )  # fmt: skip
+    assert done.returncode == 2
+    assert done.stderr.startswith("looptool: model no-one/no-such-model: cannot be loaded")
+    assert done.stderr.count("\n") == 1

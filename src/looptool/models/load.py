@@ -190,6 +190,8 @@ def _from_pretrained(auto: Any, path: str, **kwargs: Any) -> Any:
 
     _show_downloads_only()
     try:
+        if not Path(path).is_dir() and not _downloaded(path) and not _hub_answers(path):
+            raise ConnectionError("no hub answers, and it was not downloaded before")
         return auto.from_pretrained(path, trust_remote_code=False, **kwargs)
     except ImportError as error:  # a tokenizer's own library: sentencepiece, tiktoken
         raise UserError(
@@ -210,6 +212,29 @@ def _from_pretrained(auto: Any, path: str, **kwargs: Any) -> Any:
 
 def _first_line(error: Exception) -> str:
     return (str(error).strip().splitlines() or [type(error).__name__])[0]
+
+
+def _downloaded(model_id: str) -> bool:
+    from huggingface_hub import try_to_load_from_cache
+
+    return isinstance(try_to_load_from_cache(model_id, "config.json"), str)
+
+
+def _hub_answers(model_id: str) -> bool:
+    """Whether the hub can be asked for a model, whatever it says.
+
+    Left to itself the hub's library asks six times in half a minute and prints a line for each.
+    """
+    from huggingface_hub import get_hf_file_metadata, hf_hub_url
+    from huggingface_hub.errors import HfHubHTTPError
+
+    try:
+        get_hf_file_metadata(hf_hub_url(model_id, "config.json"), timeout=10)
+    except HfHubHTTPError:
+        return True
+    except Exception:  # its versions come with different HTTP libraries
+        return False
+    return True
 
 
 def _show_downloads_only() -> None:
