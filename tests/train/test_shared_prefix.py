@@ -78,6 +78,32 @@ def test_a_head_with_a_bias_and_scaled_logits_has_the_gradients_of_autograd() ->
     torch.testing.assert_close(ours, theirs)
 
 
+@pytest.mark.parametrize("held", [0, 8 * VOCAB * 4, 2**20], ids=["a chunk", "8 rows", "all rows"])
+@pytest.mark.parametrize("softcap", [None, 2.0])
+def test_logits_kept_or_made_again_give_the_gradients_of_autograd(
+    monkeypatch: pytest.MonkeyPatch, held: int, softcap: float | None
+) -> None:
+    from looptool.train import logprobs
+
+    monkeypatch.setattr(logprobs, "_CHUNK", 4)
+    monkeypatch.setattr(logprobs, "_HELD_BYTES", held)
+    model = tiny("gemma2")
+    model.config.final_logit_softcapping = softcap
+    hidden_NE = torch.randn(21, model.config.hidden_size, requires_grad=True)
+    target_N, of = torch.randint(VOCAB, (21,)), (hidden_NE, model.lm_head.weight)
+    logits_NV = hidden_NE @ of[1].T
+    if softcap:
+        logits_NV = (logits_NV / softcap).tanh() * softcap
+    plain_N = (logits_NV / 0.7).log_softmax(-1).gather(1, target_N[:, None])[:, 0]
+    ours_N = head_logps(model, hidden_NE, target_N, temperature=0.7)[0]
+    torch.testing.assert_close(ours_N, plain_N)
+    weights = torch.linspace(-1, 1, 21)
+    theirs = torch.autograd.grad(plain_N, of, weights)
+    for _ in range(2):  # the first pass has left gradients where the logits were
+        ours = torch.autograd.grad(ours_N, of, weights, retain_graph=True)
+        torch.testing.assert_close(ours, theirs)
+
+
 def test_the_self_check_passes_a_sound_model_and_names_an_unsound_one(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -1,7 +1,8 @@
 """Log-probabilities of the scored tokens of a packed row, and of nothing else.
 
-The output projection runs on the scored positions only, a chunk of rows at a time, and its logits
-are computed again in the backward pass: over a vocabulary of 49k they would be the largest tensor.
+The output projection runs on the scored positions only, a chunk of rows at a time. Over a
+vocabulary of 49k its logits would be the largest tensor: the backward pass finds those of the first
+rows where the forward pass left them, in the model's type, and computes the others again.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 from typing import Any
 
 import torch
+from torch.nn import functional as F
 from transformers import PreTrainedModel
 
 from looptool.train.lean import lean
@@ -18,7 +20,7 @@ from looptool.train.shared_prefix import shared_prefix
 _CHUNK = 256
 """Rows whose logits exist at once, in fp32."""
 _HELD_BYTES = 96 * 2**20
-"""What gradients of logits may take, in the model's type: one product for the rows that fit."""
+"""What logits, and their gradients in the same place, may take in the model's type."""
 
 
 def packed_logps(
@@ -96,16 +98,21 @@ class _Head(torch.autograd.Function):
         logps = hidden_NE.new_empty(len(target_N), dtype=torch.float32)
         lse = torch.empty_like(logps)
         entropies = torch.empty_like(logps)
-        for first in range(0, len(target_N), _CHUNK):
-            at = slice(first, first + _CHUNK)
-            logits, _ = _logits(hidden_NE[at], weight_VE, bias_V, scale, softcap, temperature)
+        kept = None
+        if any(ctx.needs_input_grad):
+            kept = hidden_NE.new_empty(min(len(target_N), _rows_held(weight_VE)), len(weight_VE))
+        for at in _chunks(len(target_N)):
+            raw = F.linear(hidden_NE[at], weight_VE, bias_V)
+            if kept is not None and at.stop <= len(kept):
+                kept[at] = raw
+            logits, _ = _logits(raw, scale, softcap, temperature)
             every = logits.log_softmax(-1)
             lse[at] = logits[:, 0] - every[:, 0]
             logps[at] = every.gather(1, target_N[at, None])[:, 0]
             torch.exp(every, out=logits)
             entropies[at] = logits.mul_(every).sum(-1).neg_()
         ctx.save_for_backward(hidden_NE, weight_VE, bias_V, target_N, lse)
-        ctx.numbers = (scale, softcap, temperature)
+        ctx.kept, ctx.numbers = kept, (scale, softcap, temperature)
         ctx.mark_non_differentiable(entropies)
         return logps, entropies
 
@@ -115,17 +122,19 @@ class _Head(torch.autograd.Function):
         scale, _, temperature = ctx.numbers
         wants_weight, wants_bias = ctx.needs_input_grad[1], ctx.needs_input_grad[2]
         to_hidden, to_weight, to_bias = torch.empty_like(hidden_NE), None, None
-        rows = max(_CHUNK, _HELD_BYTES // (len(weight_VE) * hidden_NE.element_size()))
+        kept, ctx.kept = ctx.kept, None  # gradients take its place: a second pass makes it again
+        rows = _rows_held(weight_VE)
         for first in range(0, len(target_N), rows):
             held = slice(first, first + rows)
-            to_logits = hidden_NE.new_empty(len(target_N[held]), len(weight_VE))
-            for start in range(0, len(to_logits), _CHUNK):
-                at = slice(first + start, first + min(start + _CHUNK, len(to_logits)))
-                logits, slope = _logits(hidden_NE[at], weight_VE, bias_V, *ctx.numbers)
-                grad = logits.sub_(lse[at, None]).exp_().mul_(-grad_N[at, None])
-                grad.scatter_add_(1, target_N[at, None], grad_N[at, None])
+            if kept is None or first:
+                kept = F.linear(hidden_NE[held], weight_VE, bias_V)
+            to_logits, targets_N1, grads_N1 = kept, target_N[held, None], grad_N[held, None]
+            for at in _chunks(len(to_logits)):
+                logits, slope = _logits(to_logits[at], *ctx.numbers)
+                grad = logits.sub_(lse[held][at, None]).exp_().mul_(-grads_N1[at])
+                grad.scatter_add_(1, targets_N1[at], grads_N1[at])
                 grad = grad if slope is None else grad.mul_(slope)
-                to_logits[start : start + _CHUNK] = grad.mul_(scale / temperature)
+                to_logits[at] = grad.mul_(scale / temperature)
             torch.mm(to_logits, weight_VE, out=to_hidden[held])
             if wants_weight:
                 to_weight = _sum(to_weight, to_logits.T @ hidden_NE[held])
@@ -138,16 +147,20 @@ def _sum(first: torch.Tensor | None, second: torch.Tensor) -> torch.Tensor:
     return second if first is None else first.add_(second)
 
 
+def _rows_held(weight_VE: torch.Tensor) -> int:
+    """How many rows of logits fit into `_HELD_BYTES`, in whole chunks."""
+    return max(1, _HELD_BYTES // (weight_VE[:, 0].nbytes * _CHUNK)) * _CHUNK
+
+
+def _chunks(rows: int) -> list[slice]:
+    return [slice(first, min(first + _CHUNK, rows)) for first in range(0, rows, _CHUNK)]
+
+
 def _logits(
-    hidden: torch.Tensor,
-    weight: torch.Tensor,
-    bias: torch.Tensor | None,
-    scale: float,
-    softcap: float | None,
-    temperature: float,
+    raw: torch.Tensor, scale: float, softcap: float | None, temperature: float
 ) -> tuple[torch.Tensor, torch.Tensor | None]:
-    """Logits in fp32, and the slope of the soft cap where there is one."""
-    logits = torch.nn.functional.linear(hidden, weight, bias).float()
+    """Logits in fp32 (in their place where they are), and the slope of the soft cap, if any."""
+    logits = raw.float()
     if scale != 1.0:
         logits = logits.mul_(scale)
     slope = None
